@@ -1,0 +1,28 @@
+"""awsenv: one verb switches the AWS identity of the shell you are in.
+
+The codemap. A verb comes in at the top and leaves at the bottom.
+
+    __main__.py    the front door, run by the shim by path; the only writer of stdout and of exit codes
+    hot.py         the fast lane: the hot verbs answered from the store, with sys, os and time alone
+    cli.py         the Typer face: signatures and help → requests; no logic
+    world.py       World: environment, clock, paths, who we are
+    model.py       the values that flow: Profile, Step, Plan, Credentials, Lease, EnvChange, Outcome
+    errors.py      the error tree and the exit codes
+    sections.py    config text → sections and settings, each with its line;  config.py  both files → AwsConfig
+    endpoints.py   where a service is called when the user overrides AWS's own
+    plan.py        AwsConfig + profile → Plan, and the passes on top of it
+    sources/       one way of authenticating a file; SOURCES is their precedence
+    resolve.py     Plan + Store + Ports → Credentials: what is fresh is taken, the rest fetched, root first
+    store.py       the store's port, and files behind it: 0600 in 0700, atomic, locked;  index.py  what hot.py reads
+    change.py      Lease → what changes in the environment
+    ports.py       what a step may ask of the outside
+    aws.py         AWS itself, by botocore;  terminal.py  the person;  tokens.py  AWS's token folder;  files.py  AWS's files
+    process.py     becoming another program
+    variables.py   the names of the environment variables;  text.py  words for people;  assets.py  finds shell/
+    explain.py     a plan, in words
+    commands/      one verb a file → Outcome
+    render/        shells.py: how a shell sets a variable;  formats.py: what `export` prints;  table.py
+    demo/          a fake AWS on loopback, for `awsenv demo` and for the tests
+"""
+
+__version__ = "0.1.0"

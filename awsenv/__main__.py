@@ -1,0 +1,96 @@
+"""The front door: hot.py first, all else to cli. The only writer of stdout and of exit codes.
+
+The shim runs this file by its path with `python -I -S`: isolated, so that nothing in the working directory or in
+PYTHON* runs, and without `site`, which a warm answer doesn't need.
+"""
+
+import os
+import sys
+
+if not __package__:
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from awsenv import hot
+
+
+def console() -> None:
+    """The console script's entry."""
+    leave(main(sys.argv[1:]))
+
+
+def main(argv: "list[str]") -> int:
+    """Run *argv*; the exit status."""
+    try:
+        answer = hot.answer(argv, os.environ)
+        if answer is None:
+            return _cold(argv)
+        return emit(answer.stdout, answer.said, answer.code)
+    except KeyboardInterrupt:
+        return 130
+
+
+def emit(stdout: bytes, said: str, code: int) -> int:
+    """Say, then answer: the statements go out last and in one piece, so that a shim never evals half of them."""
+    from awsenv.text import show
+
+    lines = "".join(f"{show(line, 500)}\n" for line in said.split("\n") if line)
+    write(2, lines.encode("utf-8", "surrogateescape"))
+    return code if write(1, stdout) else code or 1
+
+
+def write(descriptor: int, data: bytes) -> bool:
+    """All of *data*; False when nobody reads on."""
+    while data:
+        try:
+            data = data[os.write(descriptor, data) :]
+        except OSError:
+            return False
+    return True
+
+
+def leave(code: int) -> None:
+    """Exit without the interpreter's finalisation, which costs a tenth of a warm run."""
+    try:
+        sys.stderr.flush()
+    except OSError:
+        pass
+    os._exit(code)
+
+
+def _cold(argv: "list[str]") -> int:
+    to_terminal = os.isatty(1)
+    channel = 1
+    if _is_evaluated(argv):
+        # Whatever any library prints from here on lands on stderr, and can never be evaluated by a shell.
+        channel = os.dup(1)
+        os.dup2(2, 1)
+    if sys.flags.no_site:
+        _add_site_packages()
+    from awsenv.cold import run  # all that a warm answer does without
+
+    outcome = run(argv, to_terminal)
+    sys.stdout.flush()
+    write(2, "".join(f"{note}\n" for note in outcome.notes).encode("utf-8", "surrogateescape"))
+    is_read = write(channel, outcome.stdout.encode("utf-8", "surrogateescape"))
+    return outcome.exit_code if is_read else outcome.exit_code or 1
+
+
+def _is_evaluated(argv: "list[str]") -> bool:
+    before = argv[: argv.index("--")] if "--" in argv else argv
+    verb = argv[0] if argv else ""
+    return (verb in hot.CAPTURED or verb in ("export", "init")) and "--help" not in before and "-h" not in before
+
+
+def _add_site_packages() -> None:
+    """What `-S` left out: the interpreter's own site-packages, and the user's where awsenv itself is installed there."""
+    import site
+
+    ours = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    site.main()
+    user = site.getusersitepackages()
+    if ours == user and user not in sys.path[1:]:
+        site.addsitedir(user)
+
+
+if __name__ == "__main__":
+    console()

@@ -1,0 +1,66 @@
+"""Lease → what changes in the environment. Pure. Its reverse, `off`, is hot.reverse."""
+
+from __future__ import annotations
+
+from awsenv import variables
+from awsenv.model import EnvChange, Lease
+
+LABEL_WIDTH = 64
+
+
+def change_for(lease: Lease, options: str = "", region_before: str | None = None) -> EnvChange:
+    """All that a shell needs to be *lease*, for a shim: what isn't set is unset.
+
+    *options* are the `use` options that made it (AWSENV_OPTIONS); *region_before* is what the user had before awsenv.
+    """
+    assign = list(aws_variables(lease))
+    assign.append(("AWSENV_PROFILE", lease.profile))
+    if options:
+        assign.append(("AWSENV_OPTIONS", options))
+    if lease.account_id:
+        assign.append(("AWSENV_ACCOUNT_ID", lease.account_id))
+    if lease.role:
+        assign.append(("AWSENV_ROLE", lease.role))
+    assign.append(("AWSENV_LABEL", label_of(lease)))
+    if lease.credentials is not None:
+        assign += [pair for pair in lease.credentials.variables() if pair[0].startswith("AWSENV_")]
+    else:
+        assign.append(("AWSENV_KEY_ID", f"profile:{lease.profile}"))
+    if region_before:
+        assign.append(("AWSENV_REGION_BEFORE", region_before))
+    return _complete(assign, variables.MANAGED + variables.OWN)
+
+
+def export_for(lease: Lease) -> EnvChange:
+    """The same for `export` and `exec`: AWS's variables alone, and nothing of awsenv's."""
+    return _complete(list(aws_variables(lease)), variables.MANAGED)
+
+
+def aws_variables(lease: Lease) -> tuple[tuple[str, str], ...]:
+    """The AWS_* variables of *lease*, in order."""
+    assign: list[tuple[str, str]] = []
+    if lease.credentials is not None:
+        assign += [pair for pair in lease.credentials.variables() if pair[0].startswith("AWS_")]
+        if lease.account_id and all(name != "AWS_ACCOUNT_ID" for name, _ in assign):
+            assign.append(("AWS_ACCOUNT_ID", lease.account_id))
+    else:
+        assign.append(("AWS_PROFILE", lease.profile))
+    if lease.region:
+        assign += [("AWS_REGION", lease.region), ("AWS_DEFAULT_REGION", lease.region)]
+    return tuple(assign)
+
+
+def label_of(lease: Lease) -> str:
+    """What a prompt shows, in characters that no prompt gives a meaning to: `ACCOUNT/ROLE`, else the profile's name."""
+    text = "/".join(part for part in (lease.account_id, lease.role) if part) if lease.role else lease.profile
+    return "".join(c if c.isascii() and (c.isalnum() or c in "_.@:/+=, -") else "?" for c in text)[:LABEL_WIDTH]
+
+
+def said_of(lease: Lease) -> str:
+    """The person's line without the time left: `fuga · 222222222222 · ReadOnly`."""
+    return " · ".join(part for part in (lease.profile, lease.account_id, lease.role) if part)
+
+
+def _complete(assign: list[tuple[str, str]], managed: tuple[str, ...]) -> EnvChange:
+    names = {name for name, _ in assign}
+    return EnvChange(tuple(name for name in managed if name not in names), tuple(assign))

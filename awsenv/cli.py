@@ -1,0 +1,227 @@
+"""The Typer face: signatures and help → requests. No logic: every body builds a request and calls a command."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import Annotated, Optional
+
+import click
+import typer
+
+from awsenv import __version__
+from awsenv.errors import Usage
+from awsenv.model import Outcome, UseRequest
+from awsenv.text import seconds_of, show
+from awsenv.world import World
+
+app = typer.Typer(
+    name="awsenv",
+    help='Switch the AWS identity of the shell you are in. Load it once: eval "$(awsenv init bash)"',
+    add_completion=False,  # Typer's own runs data on TAB; ours are in completions/
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A profile of your AWS config.", show_default=False)]
+MaybeName = Annotated[
+    Optional[str], typer.Argument(metavar="[NAME]", help="A profile; left out: this shell.", show_default=False)
+]
+Region = Annotated[Optional[str], typer.Option(help="Region, instead of the profile's own.", metavar="REGION")]
+Duration = Annotated[Optional[str], typer.Option(help="Length of the last role: 1h, 45m, 3600.", metavar="TIME")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Get new credentials, whatever is stored.")]
+AsMode = Annotated[
+    str, typer.Option("--as", help="keys, or profile: set AWS_PROFILE and let AWS tools fetch.", metavar="keys|profile")
+]
+Json = Annotated[bool, typer.Option("--json", help="For programs.")]
+
+
+def _request(
+    name: str, region: str | None, duration: str | None, fresh: bool = False, mode: str = "keys"
+) -> UseRequest:
+    from awsenv.hot import is_region
+
+    if region is not None and not is_region(region):
+        raise Usage(f"{region} is no region", hint="such as eu-west-1")
+    seconds = seconds_of(duration) if duration is not None else None
+    if duration is not None and seconds is None:
+        raise Usage(f"{duration} is no length of time", hint="such as 1h, 45m or 3600")
+    if mode not in ("keys", "profile"):
+        raise Usage(f"--as takes keys or profile, not {mode}")
+    return UseRequest(name, region, seconds, mode, fresh)
+
+
+@app.callback(invoke_without_command=True)
+def main(
+    ctx: typer.Context, version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False
+) -> Outcome | None:
+    if version:
+        return Outcome(f"awsenv {__version__}\n")
+    if ctx.invoked_subcommand is None:
+        return Outcome(ctx.get_help() + "\n")
+    return None
+
+
+@app.command()
+def use(
+    ctx: typer.Context,
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A profile, or - for the one before.", show_default=False)
+    ] = "",
+    region: Region = None,
+    duration: Duration = None,
+    fresh: Fresh = False,
+    mode: AsMode = "keys",
+) -> Outcome:
+    """Make this shell an identity."""
+    from awsenv.commands.use import run
+
+    if name == "-":
+        raise Usage("there is no identity before this one")
+    if not name:
+        raise Usage("which profile?", hint="awsenv use NAME   (awsenv list shows them all; awsenv use --help)")
+    return run(ctx.obj, _request(name, region, duration, fresh, mode))
+
+
+@app.command()
+def off(ctx: typer.Context) -> Outcome:
+    """Put back what was there before awsenv."""
+    from awsenv.commands.use import asked_by_shim
+
+    asked_by_shim(ctx.obj, "off")
+    raise Usage("off takes nothing else")
+
+
+@app.command()
+def refresh(ctx: typer.Context, fresh: Fresh = False) -> Outcome:
+    """Renew this shell's credentials where that is due."""
+    from awsenv.commands.use import asked_by_shim
+
+    asked_by_shim(ctx.obj, "refresh")
+    raise Usage("no awsenv identity in this shell", hint="awsenv use NAME")
+
+
+@app.command()
+def current(ctx: typer.Context, as_json: Json = False) -> Outcome:
+    """Show who this shell is, from its variables alone."""
+    from awsenv.commands.current import run
+
+    return run(ctx.obj, as_json)
+
+
+@app.command()
+def whoami(ctx: typer.Context, name: MaybeName = None, as_json: Json = False) -> Outcome:
+    """Ask AWS who these credentials are."""
+    from awsenv.commands.whoami import run
+
+    return run(ctx.obj, UseRequest(name) if name is not None else None, as_json)
+
+
+@app.command("list")
+def list_(
+    ctx: typer.Context,
+    as_json: Json = False,
+    names: Annotated[bool, typer.Option("--names", help="Names alone, one a line.")] = False,
+) -> Outcome:
+    """Show every profile and how it authenticates."""
+    from awsenv.commands.list import run
+
+    colour = os.isatty(1) and "NO_COLOR" not in ctx.obj.env and ctx.obj.env.get("TERM") != "dumb"
+    width = shutil.get_terminal_size((200, 24)).columns if os.isatty(1) else 200
+    return run(ctx.obj, as_json, names, width, colour)
+
+
+@app.command()
+def explain(
+    ctx: typer.Context, name: Name, region: Region = None, duration: Duration = None, as_json: Json = False
+) -> Outcome:
+    """Show how a profile gets its credentials, before anything happens."""
+    from awsenv.commands.explain import run
+
+    return run(ctx.obj, _request(name, region, duration), as_json)
+
+
+@app.command()
+def export(
+    ctx: typer.Context,
+    name: Name,
+    format_name: Annotated[
+        str, typer.Option("--format", help="env, fish, json, process, dotenv or powershell.", metavar="FORMAT")
+    ] = "env",
+    show: Annotated[bool, typer.Option("--show", help="Put secrets on the screen.")] = False,
+    region: Region = None,
+    duration: Duration = None,
+    fresh: Fresh = False,
+) -> Outcome:
+    """Print an identity for a script, or as a credential_process."""
+    from awsenv.commands.export import run
+
+    return run(ctx.obj, _request(name, region, duration, fresh), format_name, show, channel_is_terminal)
+
+
+@app.command("exec")
+def exec_(
+    ctx: typer.Context,
+    name: Name,
+    command: Annotated[
+        Optional[list[str]], typer.Argument(metavar="-- CMD…", help="What to run.", show_default=False)
+    ] = None,
+    region: Region = None,
+    duration: Duration = None,
+    fresh: Fresh = False,
+) -> Outcome:
+    """Become a command that runs as an identity."""
+    from awsenv.commands.exec import run
+
+    words = tuple(command or ())
+    return run(ctx.obj, _request(name, region, duration, fresh), words[1:] if words[:1] == ("--",) else words)
+
+
+@app.command()
+def init(
+    ctx: typer.Context,
+    shell: Annotated[str, typer.Argument(metavar="bash|zsh|fish", help="Your shell.", show_default=False)],
+    values: Annotated[bool, typer.Option("--values", help="Where awsenv is, alone.")] = False,
+) -> Outcome:
+    """Print what loads awsenv into a shell."""
+    from awsenv.commands.init import run
+
+    return run(ctx.obj, shell, values)
+
+
+@app.command()
+def demo(
+    ctx: typer.Context,
+    command: Annotated[
+        Optional[list[str]], typer.Argument(metavar="[-- CMD…]", help="Run this and leave.", show_default=False)
+    ] = None,
+    shell: Annotated[
+        Optional[str], typer.Option(help="bash, zsh or fish, instead of your own.", metavar="SHELL")
+    ] = None,
+) -> Outcome:
+    """Try it all in a throw-away home with a fake AWS: no account, no network."""
+    from awsenv.commands.demo import run
+
+    words = tuple(command or ())
+    return run(ctx.obj, words[1:] if words[:1] == ("--",) else words, shell)
+
+
+channel_is_terminal = False  # whether what a command prints reaches a screen; the front door knows
+
+
+def dispatch(argv: list[str], world: World, to_terminal: bool) -> Outcome:
+    """Run *argv* (without the program's name); raises the error tree, Usage for what click can't parse."""
+    global channel_is_terminal
+    channel_is_terminal = to_terminal
+    try:
+        result = typer.main.get_command(app).main(args=argv, prog_name="awsenv", standalone_mode=False, obj=world)
+    except click.exceptions.NoArgsIsHelpError as error:
+        return Outcome(notes=(error.format_message(),), exit_code=2)
+    except click.ClickException as error:
+        verb = argv[0] if argv and argv[0] in typer.main.get_command(app).commands else ""  # type: ignore[attr-defined]
+        raise Usage(show(error.format_message(), 300), hint=f"awsenv {verb} --help".replace("  ", " ")) from None
+    if isinstance(result, Outcome):
+        return result
+    return Outcome(exit_code=result if isinstance(result, int) else 0)

@@ -1,0 +1,55 @@
+"""The cold half of the front door: hot verbs that the store can't answer, and everything behind Typer. Errors end here."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+
+from awsenv import hot
+from awsenv.errors import AwsenvError
+from awsenv.model import Outcome, UseRequest
+from awsenv.process import become
+from awsenv.world import World
+
+
+def run(argv: list[str], to_terminal: bool) -> Outcome:
+    """The outcome of *argv*. Never raises: an error becomes its lines and its exit status.
+
+    *to_terminal*: whether stdout, as it was at the start, is a terminal.
+    """
+    try:
+        outcome = _outcome(argv, World.current(), to_terminal)
+        if outcome.become:
+            for note in outcome.notes:
+                sys.stderr.write(note + "\n")
+            sys.stderr.flush()
+            become(outcome.become, outcome.environment or {})
+    except AwsenvError as error:
+        return Outcome(notes=tuple(error.lines()), exit_code=error.exit_code)
+    except KeyboardInterrupt:
+        return Outcome(notes=("awsenv: stopped; nothing changed",), exit_code=130)
+    except Exception as error:
+        return Outcome(notes=_bug(error), exit_code=1)
+    return outcome
+
+
+def _outcome(argv: list[str], world: World, to_terminal: bool) -> Outcome:
+    if argv and argv[0] in ("use", "refresh"):
+        spelled = hot.parse(argv[0], argv[1:], world.env)
+        if spelled is not None:
+            from awsenv.commands import use  # the plain forms do without Typer, 7x a bare interpreter
+
+            request = UseRequest(spelled.profile, spelled.region, spelled.duration, spelled.mode, spelled.fresh)
+            return use.run(world, request)
+    from awsenv.cli import dispatch
+
+    return dispatch(argv, world, to_terminal)
+
+
+def _bug(error: Exception) -> tuple[str, ...]:
+    """Type and place, and not a word of the message: it may quote a secret."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return (
+        f"awsenv: a bug of ours: {type(error).__name__} in {frame.name}, {frame.filename}:{frame.lineno}",
+        "  hint: please report this line; nothing changed",
+    )

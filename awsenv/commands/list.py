@@ -1,0 +1,71 @@
+"""`list`: every profile, how it authenticates, and as whom."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from awsenv import hot
+from awsenv.errors import AwsenvError
+from awsenv.lease import Reading, plan_for
+from awsenv.model import Outcome, Plan, UseRequest
+from awsenv.ports import Ports, real
+from awsenv.render.table import table
+from awsenv.resolve import chain_keys
+from awsenv.store import Store, open_store
+from awsenv.text import left
+from awsenv.world import World
+
+WAYS = {"static": "keys", "assume-role": "role", "sso": "sso"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One profile. *state* is what its stored session is, or what is wrong with the profile."""
+
+    profile: str
+    way: str
+    account: str
+    role: str
+    region: str
+    state: str
+
+
+def run(world: World, as_json: bool, names: bool, width: int, colour: bool) -> Outcome:
+    """A table for people, JSON or bare names for programs."""
+    if names:
+        answer = hot.answer(["list", "--names"], world.env)
+        assert answer is not None, "hot.py always answers `list --names` over readable files"
+        return Outcome(answer.stdout.decode("utf-8", "surrogateescape"))
+    reading = Reading.of(world)
+    store, _ = open_store(world.store_root)
+    ports = real(world, store)
+    rows = [_row(world, reading, name, store, ports) for name in reading.config.names()]
+    if as_json:
+        return Outcome(json.dumps([{**vars(row)} for row in rows], indent=2) + "\n")
+    if not rows:
+        return Outcome(notes=(f"no profiles in {world.config_path} or {world.credentials_path}",))
+    current = world.env.get("AWSENV_PROFILE")
+    cells = [(("→ " if row.profile == current else "  ") + row.profile, *list(vars(row).values())[1:]) for row in rows]
+    return Outcome(table(("  profile", "way", "account", "role", "region", "state"), cells, width, colour))
+
+
+def _row(world: World, reading: Reading, name: str, store: Store, ports: Ports) -> Row:
+    try:
+        plan = plan_for(world, reading, UseRequest(name))
+    except AwsenvError as error:
+        place = f"{error.where}: " if error.where else ""
+        return Row(name, "?", "", "", "", place + error.what.split("\n")[0])
+    account, role = plan.principal
+    way = " → ".join(WAYS.get(step.kind, step.kind) for step in plan.steps)
+    return Row(name, way, account or "", role or "", plan.region or "", _state(plan, store, ports))
+
+
+def _state(plan: Plan, store: Store, ports: Ports) -> str:
+    last = plan.steps[-1]
+    if not last.stored:
+        return "ready"
+    stored = store.get(chain_keys(plan, ports)[-1])
+    if stored is None or stored.expires_at is None or stored.expires_at <= ports.now():
+        return ""
+    return left(stored.expires_at - ports.now())

@@ -1,0 +1,59 @@
+"""`use` and `refresh`: this shell becomes an identity."""
+
+from __future__ import annotations
+
+from awsenv import hot, index
+from awsenv.change import change_for, said_of
+from awsenv.errors import Config, Storage, Usage
+from awsenv.lease import Taken, hot_request, take
+from awsenv.model import EnvChange, Outcome, UseRequest
+from awsenv.render import shells
+from awsenv.store import FileStore
+from awsenv.world import World
+
+
+def run(world: World, request: UseRequest) -> Outcome:
+    """Statements for the shim that asked; raises Usage where none did."""
+    shell = asked_by_shim(world, "use")
+    taken = take(world, request)
+    spelled = hot_request(request)
+    change = change_for(taken.lease, spelled.options(), hot.ambient_region(world.env))
+    try:
+        reply = shells.reply(shell, change.unset, change.assign)
+    except ValueError as name:
+        raise Config(f"{name} would hold control characters; they are not put into a shell") from None
+    notes = list(taken.notes)
+    try:
+        _remember(world, spelled, taken, change)
+    except Storage as error:
+        notes.append(f"{error.what}: the next use will take longer")
+    credentials = taken.lease.credentials
+    said = hot.tell(said_of(taken.lease), credentials.expires_at if credentials else None)
+    return Outcome(reply, (*(f"awsenv: {note}" for note in notes), said))
+
+
+def asked_by_shim(world: World, verb: str) -> str:
+    """The shell whose shim asked; raises Usage, saying how to load it, where none did, or one of another version."""
+    if world.shell is None:
+        raise Usage(
+            f"`{verb}` changes the shell it is typed in, and awsenv is not loaded in this one",
+            hint='eval "$(awsenv init bash)"   (or zsh; in fish: awsenv init fish | source)',
+        )
+    if world.shell not in shells.DIALECTS or world.protocol != str(shells.PROTOCOL):
+        raise Usage("this shell loaded another version of awsenv than the one installed now", hint="exec $SHELL")
+    return world.shell
+
+
+def _remember(world: World, request: hot.Use, taken: Taken, change: EnvChange) -> None:
+    if isinstance(taken.store, FileStore):
+        index.write(
+            taken.store.root,
+            request,
+            world.env,
+            taken.plan,
+            change,
+            said=said_of(taken.lease),
+            keys=taken.keys,
+            files=taken.stamps,
+            region_is_ambient=taken.region_is_ambient,
+        )

@@ -1,0 +1,44 @@
+"""`whoami`: ask AWS who these credentials are. The check of the connection."""
+
+from __future__ import annotations
+
+import json
+
+from awsenv.errors import Usage
+from awsenv.lease import take
+from awsenv.model import Credentials, Outcome, UseRequest
+from awsenv.ports import real
+from awsenv.store import NoStore
+from awsenv.text import show
+from awsenv.world import World
+
+
+def run(world: World, request: UseRequest | None, as_json: bool) -> Outcome:
+    """Account, ARN and alias: of *request*'s profile, or of what this shell's variables hold."""
+    notes: tuple[str, ...] = ()
+    endpoint = world.env.get("AWS_ENDPOINT_URL_STS") or world.env.get("AWS_ENDPOINT_URL")
+    if request is None and world.env.get("AWS_ACCESS_KEY_ID"):
+        credentials, region = _from_variables(world), world.env.get("AWS_REGION") or world.env.get("AWS_DEFAULT_REGION")
+    else:
+        profile = world.env.get("AWS_PROFILE") or world.env.get("AWSENV_PROFILE")
+        if request is None and not profile:
+            raise Usage("no identity in this shell", hint="awsenv use NAME   (or: awsenv whoami NAME)")
+        taken = take(world, request or UseRequest(str(profile)))
+        assert taken.lease.credentials is not None, "keys mode always has them"
+        credentials, region, notes = taken.lease.credentials, taken.lease.region, taken.notes
+    aws = real(world, NoStore()).aws
+    account, arn, user_id = aws.caller(credentials, region=region, endpoint=endpoint)
+    alias = aws.account_alias(credentials, region=region)
+    if as_json:
+        text = json.dumps({"account": account, "alias": alias, "arn": arn, "user_id": user_id}, indent=2)
+    else:
+        text = f"account  {show(account)}{f' ({show(alias)})' if alias else ''}\narn      {show(arn, 300)}"
+    return Outcome(text + "\n", tuple(f"awsenv: {note}" for note in notes))
+
+
+def _from_variables(world: World) -> Credentials:
+    secret = world.env.get("AWS_SECRET_ACCESS_KEY")
+    if not secret:
+        raise Usage("AWS_ACCESS_KEY_ID is set without AWS_SECRET_ACCESS_KEY", hint="awsenv use NAME")
+    token = world.env.get("AWS_SECURITY_TOKEN") or world.env.get("AWS_SESSION_TOKEN")  # botocore's order
+    return Credentials(world.env["AWS_ACCESS_KEY_ID"], secret, token or None)

@@ -1,0 +1,103 @@
+"""What can go wrong, and the exit status that says so.
+
+    AwsenvError
+      Internal        1   a bug of ours
+      Usage           2   the words of the command line
+      Config          3   the AWS config files, or what they start
+        UnknownProfile
+        SourceLoop
+      LoginNeeded     4   a person must log in, or type a code where there is no terminal
+        TokenRejected     AWS turned down the token of a login
+      Denied          5   AWS said no
+      Unreachable     6   AWS can't be reached, or took too long
+      Storage         7   a file or folder that can't be used
+      Interrupted   130   Ctrl-C
+
+An error says what happened, where (file and line), and what to type. It is raised where most is known and caught once,
+in `__main__`. No text of it is made of a secret.
+"""
+
+from __future__ import annotations
+
+from awsenv.model import Where
+from awsenv.text import show
+
+
+class AwsenvError(Exception):
+    """Base of all: *what* happened, *where* in the user's files, and a *hint*: a command, or a line to write."""
+
+    exit_code = 1
+
+    def __init__(self, what: str, where: Where | None = None, hint: str | None = None) -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.hint = hint
+
+    def lines(self) -> list[str]:
+        """The error as a person reads it; what came from outside is filtered by `show`."""
+        place = f"{show(str(self.where))}: " if self.where else ""
+        first, *more = self.what.split("\n")
+        return [
+            f"awsenv: {place}{show(first, 500)}",
+            *(f"  {show(line, 500)}" for line in more),
+            *(f"  hint: {show(line, 300)}" for line in (self.hint or "").split("\n") if line),
+        ]
+
+
+class Internal(AwsenvError):
+    """A bug of ours."""
+
+
+class Usage(AwsenvError):
+    """The command line asks for what can't be."""
+
+    exit_code = 2
+
+
+class Config(AwsenvError):
+    """A setting is missing, contradictory or can't be read."""
+
+    exit_code = 3
+
+
+class UnknownProfile(Config):
+    """No profile of that name."""
+
+
+class SourceLoop(Config):
+    """The source profiles lead back to where they began."""
+
+
+class LoginNeeded(AwsenvError):
+    """A person is needed: a login, or a code where there is no terminal to ask on."""
+
+    exit_code = 4
+
+
+class TokenRejected(LoginNeeded):
+    """AWS turned down the token of a login: expired, revoked or spent."""
+
+
+class Denied(AwsenvError):
+    """AWS refused."""
+
+    exit_code = 5
+
+
+class Unreachable(AwsenvError):
+    """No answer, or none in time, or one that isn't AWS's."""
+
+    exit_code = 6
+
+
+class Storage(AwsenvError):
+    """A file or folder can't be read or written safely."""
+
+    exit_code = 7
+
+
+class Interrupted(AwsenvError):
+    """Ctrl-C."""
+
+    exit_code = 130

@@ -1,0 +1,51 @@
+"""The user's AWS files as bytes, and a secret read from its line at the moment it is needed."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from awsenv import sections
+from awsenv.errors import Config
+from awsenv.model import Where
+
+LARGEST = 64 << 20  # bytes; a config file beyond that is a mistake, and reading on would hang
+
+
+def read(path: str) -> bytes:
+    """The file's bytes, b"" where there is none; raises Config where it can't be read, or is no regular file."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a FIFO in its place must not hang us
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise Config(f"can't read {path}: {error.strerror}") from None
+    with os.fdopen(descriptor, "rb") as file:
+        about = os.fstat(file.fileno())
+        if not stat.S_ISREG(about.st_mode):
+            raise Config(f"{path} is not a regular file")
+        if about.st_size > LARGEST:
+            raise Config(f"{path} is {about.st_size >> 20} MiB large; awsenv reads at most {LARGEST >> 20}")
+        return file.read()
+
+
+class AwsFiles:
+    """The Files port."""
+
+    def value(self, where: Where) -> str:
+        """The value of the setting on that line."""
+        value, _ = locate(read(where.file), where)
+        return value
+
+
+def locate(data: bytes, where: Where) -> tuple[str, int]:
+    """The value of the one-line setting at *where* and its offset in *data*, in bytes; raises Config where there is none."""
+    lines = sections.unified(data).split(b"\n")
+    line = lines[where.line - 1] if 0 < where.line <= len(lines) else b""
+    cuts = [cut for cut in (line.find(b"="), line.find(b":")) if cut > 0]
+    if not cuts or line.lstrip()[:1] in (b"#", b";"):
+        raise Config("the file has changed while it was being read", where, "try again")
+    raw = line[min(cuts) + 1 :]
+    value = raw.strip()
+    offset = sum(len(before) + 1 for before in lines[: where.line - 1]) + min(cuts) + 1 + (len(raw) - len(raw.lstrip()))
+    return sections.decode(value), offset

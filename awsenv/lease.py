@@ -1,0 +1,127 @@
+"""A request → an identity in hand: read the files, plan, resolve. What `use`, `export`, `exec` and `whoami` share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from awsenv import hot
+from awsenv.config import AwsConfig
+from awsenv.errors import Config, LoginNeeded
+from awsenv.files import read
+from awsenv.model import Lease, Plan, UseRequest
+from awsenv.plan import build
+from awsenv.ports import Ports, real
+from awsenv.resolve import chain_keys, resolve
+from awsenv.sources.assume_role import AssumeRole
+from awsenv.sources.sso import SsoRole
+from awsenv.store import FileStore, Store, open_store
+from awsenv.text import word
+from awsenv.world import World
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The user's files as they were read, and (path, fingerprint) of each from just before."""
+
+    config: AwsConfig
+    stamps: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def of(cls, world: World) -> Reading:
+        paths = (world.config_path, world.credentials_path)
+        stamps = tuple((path, hot.fingerprint(hot.stat_of(path))) for path in paths)
+        return cls(AwsConfig(read(paths[0]), read(paths[1]), *paths), stamps)
+
+
+@dataclass(frozen=True)
+class Taken:
+    """An identity and all that it stands on."""
+
+    lease: Lease
+    plan: Plan
+    notes: tuple[str, ...]
+    stamps: tuple[tuple[str, str], ...]
+    keys: tuple[str, ...]
+    store: Store
+    region_is_ambient: bool
+
+
+def plan_for(world: World, reading: Reading, request: UseRequest) -> Plan:
+    """The plan of *request* in this world."""
+    return build(
+        reading.config,
+        request.profile,
+        env=world.env,
+        session_name=world.session_name,
+        region=request.region,
+        ambient_region=hot.ambient_region(world.env),
+        duration=request.duration,
+    )
+
+
+def take(world: World, request: UseRequest) -> Taken:
+    """The identity that *request* asks for; raises whatever of the error tree stands in its way."""
+    reading = Reading.of(world)
+    plan = plan_for(world, reading, request)
+    store, trouble = open_store(world.store_root)
+    ports = real(world, store)
+    notes = (*((trouble,) if trouble else ()), *(str(note) for note in plan.notes))
+    account, role = plan.principal
+    named = reading.config.profile(request.profile).get("region")
+    ambient = request.region is None and named is None
+    if request.mode == "profile":
+        require_renewable_by_sdks(plan, reading)
+        lease = Lease(request.profile, plan.region, None, account, role)
+        return Taken(lease, plan, notes, reading.stamps, ("",) * len(plan.steps), store, ambient)
+    try:
+        resolved = resolve(plan, store, ports, fresh=request.fresh)
+    except LoginNeeded:
+        _forget_if_logged_out(plan, store, ports, request)
+        raise
+    credentials = resolved.credentials
+    lease = Lease(
+        request.profile, plan.region, credentials, account or credentials.account_id, role, reused=resolved.reused
+    )
+    stamps = (*reading.stamps, *_token_stamps(plan, world))
+    return Taken(lease, plan, (*notes, *resolved.notes), stamps, tuple(chain_keys(plan, ports)), store, ambient)
+
+
+def require_renewable_by_sdks(plan: Plan, reading: Reading) -> None:
+    """Raise Config where AWS's own tools could not get, or renew, this profile's credentials without a person or at all."""
+    for step in plan.steps:
+        if isinstance(step, AssumeRole) and step.mfa_serial:
+            where = next((s.where for s in step.settings if s.key == "mfa_serial"), None)
+            raise Config(
+                f'"{step.profile}" asks for an MFA code, which AWS tools can\'t do by themselves',
+                where,
+                f"awsenv use {word(plan.profile)} --as keys",
+            )
+    damage = reading.config.damage()
+    if plan.ours_alone or damage:
+        what, where = (damage[0].what, damage[0].where) if damage else ("AWS tools don't see this section", None)
+        raise Config(
+            f'only awsenv can read "{plan.profile}": {what}', where, f"awsenv use {word(plan.profile)} --as keys"
+        )
+
+
+def _token_stamps(plan: Plan, world: World) -> list[tuple[str, str]]:
+    from awsenv.tokens import token_path
+
+    paths = [token_path(world.sso_cache_dir, step.token_key) for step in plan.steps if isinstance(step, SsoRole)]
+    return [(path, hot.fingerprint(hot.stat_of(path))) for path in paths]
+
+
+def _forget_if_logged_out(plan: Plan, store: Store, ports: Ports, request: UseRequest) -> None:
+    gone = any(isinstance(step, SsoRole) and ports.tokens.load(step.token_key) is None for step in plan.steps)
+    if gone and isinstance(store, FileStore):
+        from awsenv.index import forget
+
+        forget(store.root, hot_request(request))
+
+
+def hot_request(request: UseRequest) -> hot.Use:
+    """The same request as the front door spells it."""
+    spelled = hot.Use(request.profile)
+    spelled.region, spelled.duration, spelled.mode = request.region, request.duration, request.mode
+    spelled.fresh = request.fresh
+    return spelled

@@ -1,0 +1,292 @@
+"""The values that flow: from config text to a plan, from a plan to credentials, from credentials to an environment."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+if TYPE_CHECKING:
+    from awsenv.ports import Ports
+
+SECRET_KEYS = frozenset(
+    ("aws_access_key_id", "aws_secret_access_key", "aws_session_token", "aws_security_token", "credential_process")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """A line of a file."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One `key = value` of a config file. *written* is the value with the comment that stood behind it."""
+
+    key: str
+    value: str = field(repr=False)
+    where: Where
+    written: str | None = field(default=None, repr=False)
+
+    @property
+    def comment(self) -> str:
+        """What stood behind the value and was not meant as part of it; "" for none."""
+        return (self.written or self.value)[len(self.value) :].strip()
+
+    def __repr__(self) -> str:
+        shown = "…" if self.key in SECRET_KEYS else repr(self.value)
+        return f"Setting({self.key}={shown} {self.where})"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something in a section that can't be read as it stands."""
+
+    where: Where
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A profile's settings, raw: only the source that uses one parses it. *problems* make it unusable, and only it."""
+
+    name: str
+    settings: Mapping[str, Setting]
+    where: Where | None
+    problems: tuple[Problem, ...] = ()
+    ours_alone: bool = False  # AWS's own tools don't see a profile of this name: it exists by our reading alone
+
+    def get(self, key: str) -> Setting | None:
+        """The setting, or None where it is absent or empty."""
+        setting = self.settings.get(key)
+        return setting if setting is not None and setting.value else None
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Keys that sign. Times are epoch seconds, UTC; None where they don't expire."""
+
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+    session_token: str | None = field(default=None, repr=False)
+    issued_at: float | None = None
+    expires_at: float | None = None
+    account_id: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Credentials(****{self.access_key_id[-4:]}, expires_at={self.expires_at})"
+
+    @property
+    def refresh_at(self) -> float | None:
+        """When renewal begins: expiry less the window of `window_of`; None for what doesn't expire."""
+        if self.expires_at is None:
+            return None
+        lifetime = self.expires_at - self.issued_at if self.issued_at is not None else 3600.0
+        return self.expires_at - window_of(lifetime)
+
+    def variables(self) -> tuple[tuple[str, str], ...]:
+        """(name, value) of the variables that hand these credentials to AWS's tools and to the prompt."""
+        pairs: list[tuple[str, str]] = [
+            ("AWS_ACCESS_KEY_ID", self.access_key_id),
+            ("AWS_SECRET_ACCESS_KEY", self.secret_access_key),
+        ]
+        if self.session_token is not None:
+            pairs.append(("AWS_SESSION_TOKEN", self.session_token))
+        if self.account_id is not None:
+            pairs.append(("AWS_ACCOUNT_ID", self.account_id))
+        if self.expires_at is not None and self.refresh_at is not None:
+            pairs += [
+                ("AWS_CREDENTIAL_EXPIRATION", rfc3339(self.expires_at)),
+                ("AWSENV_EXPIRES_AT", str(int(self.expires_at))),
+                ("AWSENV_REFRESH_AT", str(int(self.refresh_at))),
+            ]
+        pairs.append(("AWSENV_KEY_ID", self.access_key_id))
+        return tuple(pairs)
+
+    def is_fresh(self, now: float) -> bool:
+        """Whether renewal isn't due yet at *now* (epoch seconds)."""
+        return self.refresh_at is None or now < self.refresh_at
+
+
+def rfc3339(epoch: float) -> str:
+    """UTC with a `Z`, whole seconds: botocore and starship refuse or mistake a time without an offset."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(epoch))
+
+
+def window_of(lifetime: float) -> float:
+    """Seconds before expiry in which credentials of *lifetime* seconds are renewed.
+
+    Ten minutes or 15 % for long ones, and never more than a third of a short one, so that 15 minutes stay usable.
+    """
+    return max(min(600.0, 0.15 * lifetime), min(300.0, lifetime / 3))
+
+
+@dataclass(frozen=True, slots=True)
+class SsoToken:
+    """An Identity Center token as AWS's tools keep it. *raw* holds every field of the file, known to us or not."""
+
+    access_token: str = field(repr=False)
+    expires_at: float
+    refresh_token: str | None = field(default=None, repr=False)
+    client_id: str | None = None
+    client_secret: str | None = field(default=None, repr=False)
+    registration_expires_at: float | None = None
+    raw: Mapping[str, object] = field(default_factory=dict, repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        return f"SsoToken(expires_at={self.expires_at})"
+
+    def is_refreshable(self, now: float) -> bool:
+        """Whether it carries all that a silent renewal takes, and the client registration still stands at *now*."""
+        registered = self.registration_expires_at is None or self.registration_expires_at > now
+        return bool(self.refresh_token and self.client_id and self.client_secret and registered)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One exchange of a plan. Frozen and free of secrets, so that it can be compared, printed and pasted in an issue."""
+
+    profile: str
+    settings: tuple[Setting, ...] = ()  # what it was read from, for `explain`
+
+    kind: ClassVar[str]
+    stored: ClassVar[bool] = True  # False where the store would hold a copy of a long-lived key
+    is_role_session: ClassVar[bool] = False  # roles assumed with its credentials are capped at an hour
+
+    def title(self) -> str:
+        """What it does, in a few words."""
+        raise NotImplementedError
+
+    def identity(self) -> tuple[str, ...]:
+        """What makes its credentials differ from another step's of the same kind and upstream."""
+        raise NotImplementedError
+
+    def principal(self) -> tuple[str | None, str | None]:
+        """(account id, role or permission set or user name), as far as the plan knows them."""
+        return None, None
+
+    def binding(self, ports: Ports) -> str:
+        """What else its stored credentials hang on that only the disk knows (a login); "" where nothing."""
+        del ports
+        return ""
+
+    def check(self, ports: Ports) -> None:
+        """Raise now what is already known to fail, before anything ahead of it is fetched or asked."""
+        del ports
+
+    def fetch(self, upstream: Credentials | None, ports: Ports) -> Credentials:
+        """Get credentials, with those of the step before it."""
+        raise NotImplementedError
+
+
+class Context(Protocol):
+    """What a source may ask while it decides whether a profile uses it. Pure: it answers from what was read already."""
+
+    @property
+    def region(self) -> str | None:
+        """The region of the profile that was asked for, which is where STS is called (as botocore does)."""
+
+    @property
+    def session_name(self) -> str:
+        """The role session name where a profile gives none."""
+
+    @property
+    def as_source(self) -> bool:
+        """Whether the profile is read as another one's source_profile."""
+
+    def endpoint(self, service: str) -> str | None:
+        """The overriding URL of *service*, or None for AWS's own; raises Config where a token would leave AWS."""
+
+    def sso_session(self, name: str) -> Profile | None:
+        """The `[sso-session name]` section, or None."""
+
+    def own_keys(self, name: str, credentials_file: bool) -> Mapping[str, Setting]:
+        """The access key settings of profile *name* in that one file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A source's answer: yes, this profile uses me. *upstream* is the setting that names the profile before it."""
+
+    step: Step
+    upstream: Setting | None = None
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something a person should know about a plan, and the line it is about."""
+
+    text: str
+    where: Where | None = None
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.text}" if self.where else self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a profile gets its credentials: steps from the root of the chain to the profile itself."""
+
+    profile: str
+    region: str | None
+    steps: tuple[Step, ...]
+    notes: tuple[Note, ...] = ()
+    ours_alone: bool = False
+
+    @property
+    def principal(self) -> tuple[str | None, str | None]:
+        """(account id, role or user name) of the last step."""
+        return self.steps[-1].principal()
+
+
+@dataclass(frozen=True, slots=True)
+class UseRequest:
+    """What `use` was asked for. *duration* in seconds; *mode* is `keys` or `profile`."""
+
+    profile: str
+    region: str | None = None
+    duration: int | None = None
+    mode: str = "keys"
+    fresh: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """An identity in hand. *credentials* is None in profile mode, where AWS's own tools fetch them."""
+
+    profile: str
+    region: str | None
+    credentials: Credentials | None
+    account_id: str | None
+    role: str | None
+    reused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EnvChange:
+    """What happens to an environment: names to unset, then (name, value) to set, in order."""
+
+    unset: tuple[str, ...] = ()
+    assign: tuple[tuple[str, str], ...] = ()
+
+    def __repr__(self) -> str:
+        return f"EnvChange(unset={len(self.unset)}, assign={[name for name, _ in self.assign]})"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a verb answers: text for stdout, lines for stderr, an exit status; or a command to become."""
+
+    stdout: str = field(default="", repr=False)
+    notes: tuple[str, ...] = ()
+    exit_code: int = 0
+    become: tuple[str, ...] = ()
+    environment: Mapping[str, str] | None = field(default=None, repr=False)

@@ -1,0 +1,145 @@
+"""A switch role: STS AssumeRole with the credentials of a source profile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from awsenv.errors import Config, Denied, LoginNeeded
+from awsenv.model import Claim, Context, Credentials, Note, Profile, Setting, Step, Where
+from awsenv.ports import Ports
+from awsenv.text import word
+
+SHORTEST, HOUR, LONGEST = 900, 3600, 43200  # seconds; the STS model's limits, and AWS's for chained roles
+_USED = ("role_arn", "source_profile", "external_id", "role_session_name", "duration_seconds", "mfa_serial")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssumeRole(Step):
+    """One hop. *seconds* None leaves the length to AWS's default of an hour."""
+
+    role_arn: str
+    session_name: str
+    external_id: str | None = None
+    mfa_serial: str | None = None
+    seconds: int | None = None
+    region: str | None = None
+    endpoint: str | None = None
+
+    kind: ClassVar[str] = "assume-role"
+    is_role_session: ClassVar[bool] = True
+
+    def title(self) -> str:
+        return f"assume role {self.role_arn}"
+
+    def identity(self) -> tuple[str, ...]:
+        length = str(self.seconds or HOUR)
+        return (
+            self.role_arn,
+            self.session_name,
+            self.external_id or "",
+            self.mfa_serial or "",
+            length,
+            self.endpoint or "",
+            self.role_arn.split(":")[1] if self.role_arn.count(":") > 1 else "",
+        )
+
+    def principal(self) -> tuple[str | None, str | None]:
+        parts = self.role_arn.split(":", 5)
+        if len(parts) < 6:
+            return None, None
+        return parts[4] or None, parts[5].rpartition("/")[2]
+
+    def check(self, ports: Ports) -> None:
+        if self.mfa_serial and not ports.asker.is_present():
+            raise LoginNeeded(
+                f'"{self.profile}" needs an MFA code, and there is no terminal to ask for it on',
+                self._where("mfa_serial"),
+                "run it once in a terminal: the session is then kept until it expires",
+            )
+
+    def fetch(self, upstream: Credentials | None, ports: Ports) -> Credentials:
+        assert upstream is not None, "a role is always assumed with somebody's credentials"
+        code = ports.asker.mfa_code(self.mfa_serial, self.profile) if self.mfa_serial else None
+        try:
+            return ports.aws.assume_role(
+                upstream,
+                role_arn=self.role_arn,
+                session_name=self.session_name,
+                seconds=self.seconds,
+                external_id=self.external_id,
+                mfa_serial=self.mfa_serial,
+                mfa_code=code,
+                region=self.region,
+                endpoint=self.endpoint,
+            )
+        except Denied as denied:
+            where = self._where("role_arn")
+            raise Denied(
+                f'"{self.profile}": {denied.what}', where, denied.hint or f"awsenv explain {word(self.profile)}"
+            ) from None
+
+    def _where(self, key: str) -> Where | None:
+        return next((setting.where for setting in self.settings if setting.key == key), None)
+
+
+def claim(profile: Profile, context: Context) -> Claim | None:
+    """`role_arn` without `web_identity_token_file` (botocore's rule, credentials.AssumeRoleProvider)."""
+    role = profile.get("role_arn")
+    if role is None or profile.get("web_identity_token_file") is not None:
+        return None
+    source, direct = profile.get("source_profile"), profile.get("credential_source")
+    if source is not None and direct is not None:
+        raise Config(
+            f'"{profile.name}" has both source_profile and credential_source', direct.where, "keep one of the two"
+        )
+    if direct is not None:
+        raise Config(
+            f"awsenv can't use credential_source yet ({direct.value})", direct.where, "name a source_profile instead"
+        )
+    if source is None:
+        raise Config(
+            f'"{profile.name}" has a role_arn, and nothing says whose credentials assume it',
+            role.where,
+            "add: source_profile = NAME",
+        )
+    session_name = profile.get("role_session_name")
+    external_id, serial = profile.get("external_id"), profile.get("mfa_serial")
+    seconds, notes = _seconds(profile.get("duration_seconds"))
+    return Claim(
+        AssumeRole(
+            profile=profile.name,
+            settings=tuple(s for s in map(profile.get, _USED) if s is not None),
+            role_arn=_checked_arn(role),
+            session_name=session_name.value if session_name else context.session_name,
+            external_id=external_id.value if external_id else None,
+            mfa_serial=serial.value if serial else None,
+            seconds=seconds,
+            region=context.region,
+            endpoint=context.endpoint("sts"),
+        ),
+        upstream=source,
+        notes=notes,
+    )
+
+
+def _checked_arn(role: Setting) -> str:
+    parts = role.value.split(":", 5)
+    if len(parts) < 6 or parts[0] != "arn" or not parts[5].startswith("role/"):
+        raise Config(f"{role.value} is not the ARN of a role", role.where, "arn:aws:iam::ACCOUNT:role/NAME")
+    if not (len(parts[4]) == 12 and parts[4].isdigit()):
+        raise Config(f"an account id has twelve digits: {parts[4]}", role.where)
+    return role.value
+
+
+def _seconds(setting: Setting | None) -> tuple[int | None, tuple[Note, ...]]:
+    if setting is None:
+        return None, ()
+    if not (setting.value.isascii() and setting.value.isdigit()):
+        return None, (
+            Note(f"duration_seconds = {setting.value} is no number of seconds; AWS tools ignore it", setting.where),
+        )
+    seconds = int(setting.value)
+    if not SHORTEST <= seconds <= LONGEST:
+        raise Config(f"a role lasts from {SHORTEST} to {LONGEST} seconds, not {seconds}", setting.where)
+    return seconds, ()

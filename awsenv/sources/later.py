@@ -1,0 +1,31 @@
+"""Ways of authenticating that awsenv knows of and can't use yet: named, so that no lesser source is taken instead."""
+
+from __future__ import annotations
+
+from awsenv.errors import Config
+from awsenv.model import Claim, Context, Profile
+
+
+def claim_web_identity(profile: Profile, context: Context) -> Claim | None:
+    """`web_identity_token_file` with `role_arn`."""
+    if profile.get("role_arn") is not None:
+        _refuse(profile, "web_identity_token_file")
+    return None
+
+
+def claim_login(profile: Profile, context: Context) -> Claim | None:
+    """`login_session`, written by `aws login`."""
+    _refuse(profile, "login_session")
+    return None
+
+
+def claim_process(profile: Profile, context: Context) -> Claim | None:
+    """`credential_process`."""
+    _refuse(profile, "credential_process")
+    return None
+
+
+def _refuse(profile: Profile, key: str) -> None:
+    setting = profile.get(key)
+    if setting is not None:
+        raise Config(f'awsenv can\'t use {key} yet, which is how "{profile.name}" authenticates', setting.where)

@@ -1,0 +1,263 @@
+"""Store, the port behind which credentials are kept, and FileStore: 0600 in a 0700 folder of ours, atomic, locked.
+
+The files are those that hot.py reads: keys/K per chain key, index/… without secrets, locks/… never removed (a lock file
+that is unlinked has had two owners).
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+from awsenv import hot
+from awsenv.errors import Storage, Unreachable
+from awsenv.model import Credentials
+from awsenv.text import word
+
+_LONGEST_SESSION = 13 * 3600.0  # seconds; AWS gives no role session more than twelve hours
+_LONGEST_LEFTOVER = 3600.0  # seconds
+_NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.EIO, errno.ENOSYS)
+
+
+class Store(Protocol):
+    """Where role credentials are kept between calls."""
+
+    def get(self, key: str) -> Credentials | None:
+        """What was put under *key*, expired or not; None where there is nothing that can be read."""
+
+    def put(self, key: str, credentials: Credentials) -> None:
+        """Keep *credentials*; raises Storage where that can't be done."""
+
+    def drop(self, key: str) -> None:
+        """Forget *key*; nothing happens where there is nothing."""
+
+    def locked(self, key: str, wait: bool = True) -> AbstractContextManager[bool]:
+        """One process at a time per *key*; yields whether it is us. Raises Unreachable, naming the owner, after 30 s."""
+
+
+class NoStore:
+    """What stands in when there is no folder fit to keep anything in: nothing is read, nothing written."""
+
+    def get(self, key: str) -> Credentials | None:
+        return None
+
+    def put(self, key: str, credentials: Credentials) -> None:
+        del key, credentials
+
+    def drop(self, key: str) -> None:
+        del key
+
+    @contextmanager
+    def locked(self, key: str, wait: bool = True) -> Iterator[bool]:
+        yield True
+
+
+class FileStore:
+    """The store in files."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+
+    def get(self, key: str) -> Credentials | None:
+        entry = hot.parse_entry(hot.read_private(self._path(key)))
+        if entry is None:
+            return None
+        (expires, _, issued), pairs = entry
+        values = dict(pairs)
+        if "AWS_ACCESS_KEY_ID" not in values or "AWS_SECRET_ACCESS_KEY" not in values:
+            return None
+        return Credentials(
+            values["AWS_ACCESS_KEY_ID"],
+            values["AWS_SECRET_ACCESS_KEY"],
+            values.get("AWS_SESSION_TOKEN"),
+            issued_at=issued,
+            expires_at=expires,
+            account_id=values.get("AWS_ACCOUNT_ID"),
+        )
+
+    def put(self, key: str, credentials: Credentials) -> None:
+        times = (credentials.expires_at, credentials.refresh_at, credentials.issued_at)
+        head = " ".join([hot.FORMAT, *("-" if t is None else repr(float(t)) for t in times)])
+        lines = [head, *(f"{name}={value}" for name, value in credentials.variables())]
+        if any(c < " " for line in lines for c in line):
+            raise Storage("AWS answered with control characters in a key; it is not kept")
+        write_private(self._path(key), "\n".join(lines) + "\n")
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """Remove what no session can need any more, and what a killed process left behind."""
+        now = time.time()  # noqa: TID251  # compared with the file system's own times
+        for folder in ("keys", "index"):
+            with os.scandir(f"{self.root}/{folder}") as entries:
+                for entry in entries:
+                    oldest = _LONGEST_LEFTOVER if entry.name.endswith(".tmp") else _LONGEST_SESSION
+                    if (folder == "keys" or entry.name.endswith(".tmp")) and now - entry.stat(
+                        follow_symlinks=False
+                    ).st_mtime > oldest:
+                        os.unlink(entry.path)
+
+    def drop(self, key: str) -> None:
+        try:
+            os.unlink(self._path(key))
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise Storage(f"can't remove {self._path(key)}: {error.strerror}") from None
+
+    @contextmanager
+    def locked(self, key: str, wait: bool = True) -> Iterator[bool]:
+        with lock(f"{self.root}/locks/{key}", wait) as is_ours:
+            yield is_ours
+
+    def _path(self, key: str) -> str:
+        return f"{self.root}/keys/{key}"
+
+
+def open_store(root: str | None) -> tuple[Store, str | None]:
+    """The store at *root*, made where it is missing, and what is wrong with it, in one line, where it can't be used."""
+    if root is None:
+        return NoStore(), "there is no folder to keep credentials in (HOME is not set): nothing is kept"
+    try:
+        for folder in (root, *(f"{root}/{part}" for part in ("keys", "index", "locks", "marks"))):
+            make_private_folder(folder)
+    except Storage as error:
+        return NoStore(), f"{error.what}: nothing is kept" + (f" (fix: {error.hint})" if error.hint else "")
+    return FileStore(root), None
+
+
+def make_private_folder(path: str) -> None:
+    """Make *path* 0700 where it is missing, and raise Storage unless it is a folder, ours, and for nobody else."""
+    try:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        try:
+            os.mkdir(path, 0o700)
+            os.chmod(path, 0o700)  # whatever the umask took away
+        except FileExistsError:
+            pass
+        about = os.lstat(path)
+    except OSError as error:
+        raise Storage(f"can't use {path}: {error.strerror}") from None
+    kind, mode = about.st_mode & 0o170000, about.st_mode & 0o077
+    if kind == 0o120000:
+        raise Storage(f"{path} is a symbolic link", hint=f"rm {word(path)}")
+    if kind != 0o040000:
+        raise Storage(f"{path} is not a folder", hint=f"rm {word(path)}")
+    if about.st_uid != os.geteuid():
+        raise Storage(f"{path} belongs to somebody else", hint=f"sudo rm -r {word(path)}")
+    if mode:
+        raise Storage(f"{path} is open to others", hint=f"chmod 700 {word(path)}")
+
+
+def write_private(path: str, text: str, sync: bool = False) -> None:
+    """Put *text* at *path* in one step: readers see the old file or the new one. Mode 0600, whatever the umask."""
+    with reserved(path, 0) as place:
+        place.keep(text, sync)
+
+
+class Place:
+    """A temporary file beside its target, already on the disk."""
+
+    def __init__(self, descriptor: int, temporary: str, path: str) -> None:
+        self._descriptor = descriptor
+        self._temporary = temporary
+        self._path = path
+
+    def keep(self, text: str, sync: bool = True) -> None:
+        """Write *text* and put it in the target's place; raises Storage."""
+        try:
+            data = text.encode("utf-8", "surrogateescape")
+            os.lseek(self._descriptor, 0, os.SEEK_SET)
+            written = 0
+            while written < len(data):
+                written += os.write(self._descriptor, data[written:])
+            os.ftruncate(self._descriptor, len(data))
+            if sync:
+                os.fsync(self._descriptor)
+            os.rename(self._temporary, self._path)
+            if sync:
+                _sync_folder(os.path.dirname(self._path))
+        except OSError as error:
+            raise Storage(f"can't write {self._path}: {error.strerror}") from None
+
+
+def _sync_folder(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def reserved(path: str, size: int) -> Iterator[Place]:
+    """Room of *size* bytes for a new *path*, proven before it is needed; raises Storage. What isn't kept is removed."""
+    temporary = f"{os.path.dirname(path)}/.awsenv-{os.getpid()}-{random.getrandbits(48):012x}.tmp"
+    try:
+        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise Storage(f"can't write in {os.path.dirname(path)}: {error.strerror}") from None
+    try:
+        os.fchmod(descriptor, 0o600)
+        if size:
+            try:
+                os.write(descriptor, b" " * size)
+                os.fsync(descriptor)
+            except OSError as error:
+                raise Storage(f"can't write in {os.path.dirname(path)}: {error.strerror}") from None
+        yield Place(descriptor, temporary, path)
+    finally:
+        os.close(descriptor)
+        try:
+            os.unlink(temporary)
+        except FileNotFoundError:
+            pass
+
+
+@contextmanager
+def lock(path: str, wait: bool = True, is_done: Callable[[], bool] = lambda: False) -> Iterator[bool]:
+    """flock on *path*, freed by the kernel whatever becomes of us; yields whether it is ours.
+
+    Polled from 20 to 250 ms; *is_done* is asked each round, and True ends the waiting with False. A file system without
+    locks yields True. Raises Unreachable, naming the owner, when it isn't free in time.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError:
+        yield True  # nowhere to lock: single flight is lost, the answer isn't
+        return
+    try:
+        yield _acquire(descriptor, wait, is_done)
+    finally:
+        if descriptor in hot.holding:
+            hot.holding.remove(descriptor)
+        os.close(descriptor)
+
+
+def _acquire(descriptor: int, wait: bool, is_done: Callable[[], bool]) -> bool:
+    began, pause = time.monotonic(), 0.02
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if not wait or is_done():
+                return False
+        except OSError as error:
+            if error.errno in _NO_LOCKS:
+                return True
+            raise Storage(f"can't lock: {error.strerror}") from None
+        else:
+            hot.hold(descriptor)
+            return True
+        owner, patience = hot.owner_of(descriptor)
+        if time.monotonic() - began > patience:
+            raise Unreachable(
+                f"another awsenv (process {owner or 'unknown'}) has been renewing this for {patience:.0f} s"
+            )
+        time.sleep(pause)
+        pause = min(0.25, pause * random.uniform(1.2, 1.8))

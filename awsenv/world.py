@@ -1,0 +1,88 @@
+"""World: the environment, the clock, the paths and who we are, read here and passed on as one value."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from awsenv import hot, variables
+from awsenv.errors import Config
+
+
+@dataclass(frozen=True)
+class World:
+    """What is outside, at one moment. *clock* gives epoch seconds; *store_root* is None where none can be named."""
+
+    env: Mapping[str, str]
+    home: str
+    config_path: str
+    credentials_path: str
+    store_root: str | None
+    user: str
+    clock: Callable[[], float] = time.time
+    shell: str | None = None  # which shim asked: bash, zsh, fish
+    protocol: str = ""
+
+    @classmethod
+    def current(cls) -> World:
+        """The world as it is; raises Config where there is no home folder."""
+        env = dict(os.environ)
+        home = _home(env)
+        env["HOME"] = home
+        config, credentials = hot.config_paths(env)
+        if config.startswith("~") or credentials.startswith("~"):
+            raise Config(f"can't tell whose home folder is meant: {config if config.startswith('~') else credentials}")
+        shell, _, protocol = env.get("AWSENV_SHIM", "").partition(":")
+        return cls(
+            env=env,
+            home=home,
+            config_path=config,
+            credentials_path=credentials,
+            store_root=hot.store_root(env),
+            user=_user(env),
+            shell=shell or None,
+            protocol=protocol,
+        )
+
+    @property
+    def sso_cache_dir(self) -> str:
+        """AWS's folder of Identity Center tokens; AWS's tools have no variable for it."""
+        return f"{self.home}/.aws/sso/cache"
+
+    @property
+    def session_name(self) -> str:
+        """The default role session name, `awsenv-<user>`, in the characters that STS takes ([\\w+=,.@-], 2 to 64)."""
+        plain = "".join(c if c.isascii() and (c.isalnum() or c in "_+=,.@-") else "-" for c in self.user)
+        return f"awsenv-{plain}"[:64]
+
+    def child_env(self) -> dict[str, str]:
+        """The environment for what awsenv starts: without what the shim told us alone."""
+        return {name: value for name, value in self.env.items() if name not in variables.WIRE}
+
+
+def _home(env: Mapping[str, str]) -> str:
+    home = env.get("HOME")
+    if home is None:
+        import pwd
+
+        try:
+            home = pwd.getpwuid(os.getuid()).pw_dir
+        except KeyError:
+            home = ""
+    if not home.startswith("/"):
+        raise Config(f"HOME is not an absolute path: {home!r}", hint="export HOME=/home/you")
+    return home
+
+
+def _user(env: Mapping[str, str]) -> str:
+    named = env.get("USER") or env.get("LOGNAME")
+    if named:
+        return named
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
