@@ -6,20 +6,18 @@ import os
 import shutil
 from typing import Annotated, Optional
 
-import click
 import typer
 
 from awsenv import __version__
 from awsenv.errors import Usage
 from awsenv.model import Outcome, UseRequest
-from awsenv.text import seconds_of, show
+from awsenv.text import seconds_of
 from awsenv.world import World
 
 app = typer.Typer(
     name="awsenv",
     help='Switch the AWS identity of the shell you are in. Load it once: eval "$(awsenv init bash)"',
     add_completion=False,  # Typer's own runs data on TAB; ours are in completions/
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -208,6 +206,14 @@ def demo(
     return run(ctx.obj, words[1:] if words[:1] == ("--",) else words, shell)
 
 
+def verbs() -> list[str]:
+    """Every verb, in the order of the help."""
+    return list(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+
+
+# Typer carries its own click from 0.27 on and a separate one before: its public BadParameter leads to the base of either.
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+
 channel_is_terminal = False  # whether what a command prints reaches a screen; the front door knows
 
 
@@ -217,11 +223,10 @@ def dispatch(argv: list[str], world: World, to_terminal: bool) -> Outcome:
     channel_is_terminal = to_terminal
     try:
         result = typer.main.get_command(app).main(args=argv, prog_name="awsenv", standalone_mode=False, obj=world)
-    except click.exceptions.NoArgsIsHelpError as error:
-        return Outcome(notes=(error.format_message(),), exit_code=2)
-    except click.ClickException as error:
-        verb = argv[0] if argv and argv[0] in typer.main.get_command(app).commands else ""  # type: ignore[attr-defined]
-        raise Usage(show(error.format_message(), 300), hint=f"awsenv {verb} --help".replace("  ", " ")) from None
+    except _UsageError as error:
+        verb = next((word for word in argv[:1] if any(word == known for known in verbs())), "")
+        message = error.format_message()  # type: ignore[attr-defined]
+        raise Usage(message, hint=f"awsenv {verb} --help".replace("  ", " ")) from None
     if isinstance(result, Outcome):
         return result
     return Outcome(exit_code=result if isinstance(result, int) else 0)

@@ -486,7 +486,7 @@ def drifted(env: "Mapping[str, str]") -> "list[str]":
 def _current(env: "Mapping[str, str]") -> Answer:
     profile = env.get("AWSENV_PROFILE")
     if not profile:
-        return Answer(b"", "no awsenv identity in this shell", 1)
+        return Answer(b"", "no awsenv identity in this shell", 3)
     from awsenv.text import left, show
 
     parts = [profile, env.get("AWSENV_ACCOUNT_ID", ""), env.get("AWSENV_ROLE", ""), env.get("AWS_REGION", "")]

@@ -10,7 +10,7 @@ from awsenv.world import World
 
 
 def run(world: World, as_json: bool) -> Outcome:
-    """Exit status 1 where there is no identity."""
+    """Exit status 3 where there is no identity."""
     if not as_json:
         answer = hot.answer(["current"], world.env)
         assert answer is not None, "hot.py always answers a plain `current`"
@@ -27,4 +27,4 @@ def run(world: World, as_json: bool) -> Outcome:
         "expires_at": int(expires) if expires.isascii() and expires.isdigit() else None,
         "drift": bool(hot.drifted(world.env)) if profile else False,
     }
-    return Outcome(json.dumps(document, indent=2) + "\n", exit_code=0 if profile else 1)
+    return Outcome(json.dumps(document, indent=2) + "\n", exit_code=0 if profile else 3)
