@@ -79,7 +79,7 @@ def use(
     if name == "-":
         raise Usage("there is no identity before this one")
     if not name:
-        raise Usage("which profile?", hint="awsenv use NAME   (awsenv list shows them all; awsenv use --help)")
+        return Outcome(notes=(ctx.get_help(),), exit_code=2)
     return run(ctx.obj, _request(name, region, duration, fresh, mode))
 
 
@@ -133,12 +133,15 @@ def list_(
 
 @app.command()
 def explain(
-    ctx: typer.Context, name: Name, region: Region = None, duration: Duration = None, as_json: Json = False
+    ctx: typer.Context, name: MaybeName = None, region: Region = None, duration: Duration = None, as_json: Json = False
 ) -> Outcome:
     """Show how a profile gets its credentials, before anything happens."""
     from awsenv.commands.explain import run
 
-    return run(ctx.obj, _request(name, region, duration), as_json)
+    chosen = name or ctx.obj.env.get("AWSENV_PROFILE")
+    if not chosen:
+        raise Usage("which profile?", hint="awsenv explain NAME")
+    return run(ctx.obj, _request(chosen, region, duration), as_json)
 
 
 @app.command()

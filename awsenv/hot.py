@@ -375,7 +375,7 @@ def tell(said: str, expires: "float | None") -> str:
         return said
     from awsenv.text import left
 
-    return f"{said} · {left(expires - time.time())}"
+    return f"{said} · {left(int(expires) - int(time.time()))}"
 
 
 def _wait_for_turn(root: str, name: str, request: Use, is_there: "object") -> bool:
@@ -494,7 +494,7 @@ def _current(env: "Mapping[str, str]") -> Answer:
     if drifted(env):
         parts.append("≠ the variables that AWS tools read are no longer ours")
     elif expires.isascii() and expires.isdigit():
-        parts.append(left(int(expires) - time.time()))
+        parts.append(left(int(expires) - int(time.time())))
     return Answer((" · ".join(show(part) for part in parts if part) + "\n").encode("utf-8", "surrogateescape"))
 
 
