@@ -1,0 +1,43 @@
+"""How the fake behaves: the knobs that a test may turn while the fake runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass
+class Behaviour:
+    """Lifetimes in seconds, and what Identity Center does when someone logs in."""
+
+    clock: Callable[[], float] = time.time
+    """The service's own clock, epoch seconds; it also writes the Date header, so a test can make clocks disagree."""
+
+    session_seconds: int | None = None
+    """STS sessions live this long whatever was asked; None: as long as asked."""
+
+    cap_user_sessions: bool = False
+    """Count AssumeRole after GetSessionToken as role chaining, too (one hour)."""
+
+    role_credentials_seconds: int = 3600
+    """Identity Center's GetRoleCredentials."""
+
+    token_seconds: int = 8 * 3600
+    """Identity Center's access tokens."""
+
+    refresh_tokens: Literal["rotate", "keep", "omit"] = "rotate"
+    """A refresh answers with a new refresh token (and the old one is spent), with the same one, or with none."""
+
+    page_size: int = 20
+    """Entries a page in ListAccounts and ListAccountRoles, where the caller asks for no fewer."""
+
+    device_interval: int = 1
+    """Seconds between two polls that StartDeviceAuthorization asks for."""
+
+    approve_after_polls: int | None = None
+    """Approve a device login by itself at this poll; None: when its page was opened or approve() was called."""
+
+    deny_logins: bool = False
+    """The person at the browser says no."""

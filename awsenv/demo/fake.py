@@ -1,0 +1,175 @@
+"""A fake AWS on 127.0.0.1: STS, IAM and IAM Identity Center with real signatures, in threads of this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import Self
+
+from . import trust
+from .behaviour import Behaviour
+from .identity_center import IdentityCenter
+from .ledger import Call, Fault, Ledger
+from .mfa import Device, MfaDevices
+from .moto_accounts import ACTIONS, MotoAccounts
+from .sign_ins import Portal, SignIns
+from .sts_front import StsFront
+from .trust import TrustedRole
+from .web import LoopbackServer
+
+
+class FakeAws(Behaviour):
+    """Use as a context manager. The attributes that it has from Behaviour may be changed while it runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ledger = Ledger()
+        self._accounts: MotoAccounts | None = None
+        self._servers: list[LoopbackServer] = []
+        self._roles: dict[str, TrustedRole] = {}
+        self._devices = MfaDevices()
+        self._sign_ins = SignIns(self)
+
+    def start(self) -> Self:
+        self._accounts = MotoAccounts()
+        sts = StsFront(self._ledger, self, self._accounts, self._roles, self._devices)
+        identity_center = IdentityCenter(self._ledger, self, self._accounts, self._sign_ins)
+        self._servers = [LoopbackServer(sts), LoopbackServer(identity_center)]
+        return self
+
+    def stop(self) -> None:
+        """May be called twice."""
+        for server in self._servers:
+            server.stop()
+        self._servers = []
+        if self._accounts:
+            self._accounts.close()
+        self._accounts = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.stop()
+
+    def _running(self) -> MotoAccounts:
+        if self._accounts is None:
+            raise RuntimeError("the fake AWS is not running; call start() first")
+        return self._accounts
+
+    @property
+    def sts_url(self) -> str:
+        return self._servers[0].url
+
+    @property
+    def identity_center_url(self) -> str:
+        return self._servers[1].url
+
+    def environment(self) -> dict[str, str]:
+        """Variables that send every AWS client to the fake, and none of them beyond loopback."""
+        sts, identity_center = self.sts_url, self.identity_center_url
+        return {
+            "AWS_ENDPOINT_URL": sts,
+            "AWS_ENDPOINT_URL_STS": sts,
+            "AWS_ENDPOINT_URL_IAM": sts,
+            "AWS_ENDPOINT_URL_SSO": identity_center,
+            "AWS_ENDPOINT_URL_SSO_OIDC": identity_center,
+            "AWS_ENDPOINT_URL_SIGNIN": identity_center,  # not faked: it answers 404 rather than reach the real one
+            "AWS_EC2_METADATA_DISABLED": "true",
+            # botocore would hand even loopback to a proxy.
+            "NO_PROXY": "127.0.0.1,localhost",
+            "no_proxy": "127.0.0.1,localhost",
+        }
+
+    def user(self, account: str, name: str, actions: Iterable[str] = ACTIONS) -> tuple[str, str]:
+        """An IAM user's new access key, as (id, secret)."""
+        return self._running().add_user(account, name, tuple(actions))
+
+    def role(
+        self,
+        arn: str,
+        trusts: Iterable[str] = (),
+        *,
+        external_id: str | None = None,
+        mfa: bool = False,
+        max_seconds: int = 12 * 3600,
+        web_identity_tokens: Iterable[str] = (),
+    ) -> str:
+        """A role and its trust policy; a second call with the same ARN replaces the policy. Returns the ARN.
+
+        `trusts` holds ARNs of users, roles (see permission_set_role) or sessions, account ids, or "*".
+        """
+        tokens = frozenset(web_identity_tokens)
+        self._running().add_role(arn, max_seconds)
+        self._roles[arn] = TrustedRole(arn, frozenset(trusts), external_id, mfa, max_seconds, tokens)
+        return arn
+
+    def permission_set_role(self, account: str, permission_set: str) -> str:
+        """The ARN of the role behind a permission set, as a trust policy names it."""
+        return trust.permission_set_role(account, permission_set)
+
+    def mfa_device(self, serial: str, code: str, *, user: str | None = None, single_use: bool = False) -> None:
+        """A device of that user (None: of any user) of the account in its ARN, showing that code."""
+        self._devices.add(serial, Device(serial.split(":")[4], code, user, single_use))
+
+    def account_alias(self, account: str, alias: str) -> None:
+        self._running().name_account(account, alias)
+
+    def portal(
+        self, start_url: str, region: str, accounts: Mapping[str, tuple[str, Iterable[str]]], user: str = "demo"
+    ) -> None:
+        """`accounts`: account id → (account name, permission sets that the user has there)."""
+        assigned = {account: (name, tuple(sets)) for account, (name, sets) in accounts.items()}
+        for account, (_, permission_sets) in assigned.items():
+            for permission_set in permission_sets:
+                self._running().add_role(trust.permission_set_role(account, permission_set))
+        self._sign_ins.open_portal(Portal(start_url, region, user, assigned))
+
+    def issue_token(
+        self, start_url: str, expires_in: float = 8 * 3600, refreshable: bool = True, session: str = "test"
+    ) -> dict[str, str]:
+        """Signs in without a browser: the content of AWS's own token file in ~/.aws/sso/cache."""
+        return self._sign_ins.issue(start_url, expires_in, refreshable, session)
+
+    def revoke(self, access_token: str) -> None:
+        """Ends the sign-in behind the token; its refresh token is worth nothing then, either."""
+        self._sign_ins.end(access_token)
+
+    def approve(self, user_code: str) -> None:
+        """What opening the page of a device sign-in does."""
+        if not self._sign_ins.decide(user_code, "approved"):
+            raise LookupError(f"no device sign-in has the code {user_code}")
+
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        return self._ledger.calls
+
+    def count(self, operation: str, status: int | None = None) -> int:
+        """How often the operation was called; with `status`, how often it was answered so."""
+        return sum(call.operation == operation and status in (None, call.status) for call in self.calls)
+
+    def forget(self) -> None:
+        """Forgets the calls and the faults that were not used up."""
+        self._ledger.clear()
+
+    def fail(
+        self,
+        operation: str,
+        *,
+        status: int | None = None,
+        code: str = "InternalFailure",
+        message: str = "A planted fault.",
+        times: int = 1,
+        delay: float = 0.0,
+        html: bool = False,
+        body: bytes | None = None,
+        drop: bool = False,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """The next `times` calls of the operation go wrong.
+
+        An error with `status` and `code`, a page (`html`), any bytes (`body`), a closed connection (`drop`), or, with
+        `delay` alone (seconds), the true answer too late.
+        """
+        fault = Fault(operation, status, code, message, delay, html, body, drop, dict(headers or {}))
+        self._ledger.plant(fault, times)

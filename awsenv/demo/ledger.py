@@ -1,0 +1,68 @@
+"""What the fake was asked, and the faults it was told to commit: both lists are safe to use from any thread."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Call:
+    """One answered request. Names and ids only; never a secret, a token or a code."""
+
+    service: str
+    operation: str
+    status: int
+    """HTTP status; 0 when the fake hung up without an answer."""
+    access_key_id: str = ""
+    principal: str = ""
+    resource: str = ""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What to answer instead of the truth. With neither status, body nor drop it only delays the true answer."""
+
+    operation: str
+    status: int | None = None
+    code: str = "InternalFailure"
+    message: str = "A planted fault."
+    delay: float = 0.0
+    html: bool = False
+    body: bytes | None = None
+    drop: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Ledger:
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._calls: list[Call] = []
+        self._faults: list[Fault] = []
+
+    def record(self, call: Call) -> None:
+        with self._lock:
+            self._calls.append(call)
+
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        with self._lock:
+            return tuple(self._calls)
+
+    def plant(self, fault: Fault, times: int) -> None:
+        with self._lock:
+            self._faults += [fault] * times
+
+    def next_fault(self, operation: str) -> Fault | None:
+        """The oldest fault planted for the operation; it is used up."""
+        with self._lock:
+            for index, fault in enumerate(self._faults):
+                if fault.operation == operation:
+                    return self._faults.pop(index)
+        return None
+
+    def clear(self) -> None:
+        with self._lock:
+            self._calls.clear()
+            self._faults.clear()

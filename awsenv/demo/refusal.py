@@ -1,0 +1,11 @@
+"""A "no" from the fake AWS, before it is written in the protocol of the service that says it."""
+
+from __future__ import annotations
+
+
+class Refusal(Exception):
+    """An answer of "no", in AWS's words; each service writes it in its own protocol."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(status, code, message)
+        self.status, self.code, self.message = status, code, message
