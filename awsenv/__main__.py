@@ -51,7 +51,8 @@ def write(descriptor: int, data: bytes) -> bool:
 def leave(code: int) -> None:
     """Exit without the interpreter's finalisation, which costs a tenth of a warm run."""
     try:
-        sys.stderr.flush()
+        if sys.stderr is not None:
+            sys.stderr.flush()
     except OSError:
         pass
     os._exit(code)
@@ -69,7 +70,8 @@ def _cold(argv: "list[str]") -> int:
     from awsenv.cold import run  # all that a warm answer does without
 
     outcome = run(argv, to_terminal)
-    sys.stdout.flush()
+    if sys.stdout is not None:  # None when the caller closed it
+        sys.stdout.flush()
     write(2, "".join(f"{note}\n" for note in outcome.notes).encode("utf-8", "surrogateescape"))
     is_read = write(channel, outcome.stdout.encode("utf-8", "surrogateescape"))
     return outcome.exit_code if is_read else outcome.exit_code or 1

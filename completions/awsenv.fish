@@ -1,0 +1,189 @@
+# TAB completion of awsenv for fish.
+#
+# Profile names are data: they only ever come out of `(function)`, which fish neither expands nor executes. They are read
+# from the two AWS files with fish's own means; no process is started, Python least of all.
+
+# Whether the cursor stands where $argv[1] says, behind one of the verbs $argv[2..] (any, if there are none):
+# `verb`, `option`, `name` (the first word that is no option), `mark` (where `--` may follow) or `command` (behind it).
+function __awsenv_complete_at
+    set -l tokens (commandline -opc)
+    set -l verb
+    set -l words 0
+    set -l dashes no
+    set -l value no
+    for token in $tokens[2..]
+        if test $dashes = yes
+            set words (math $words + 1)
+        else if test $value = yes
+            set value no
+        else if test "$token" = --
+            set dashes yes
+        else if contains -- "$token" --region --duration --as --format --shell
+            set value yes
+        else if string match -q -- '-?*' "$token"
+            continue
+        else if not set -q verb[1]
+            set verb $token
+        else
+            set words (math $words + 1)
+        end
+    end
+    if set -q argv[2]
+        contains -- "$verb" $argv[2..]; or return
+    end
+    switch $argv[1]
+        case verb
+            test $dashes = no; and not set -q verb[1]
+        case option
+            test $dashes = no
+        case name
+            test $words -eq 0; and not contains -- $verb$dashes execyes demoyes
+        case mark
+            test $dashes = no; and test $verb = demo -o $words -gt 0
+        case command
+            test $dashes = yes
+    end
+end
+
+# What fish itself would offer for the command line behind the first `--`.
+function __awsenv_complete_command
+    set -l tokens (commandline -opc)
+    set -l first (contains -i -- -- $tokens)
+    set -e tokens[1..$first]
+    complete -C (string join ' ' -- (string escape -- $tokens) (commandline -ct))
+end
+
+# The profiles, one a line; where they are few, with account and role behind a tab.
+function __awsenv_complete_profiles
+    # Printable ASCII without blank ' " \ and ]: a header made of these needs no unquoting, and all of it can be seen.
+    set -l plain '[!#-&(-\[^-~]'
+    set -l config ''
+    set -l credentials ''
+    # A NUL ends a `read -z`: it spoils its own line, not the text behind it.
+    if set -l file (__awsenv_complete_file "$AWS_CONFIG_FILE" config)
+        while read -lz text
+            set config "$config$text"\1
+        end <$file
+    end
+    if set -l file (__awsenv_complete_file "$AWS_SHARED_CREDENTIALS_FILE" credentials)
+        while read -lz text
+            set credentials "$credentials$text"\1
+        end <$file
+    end
+
+    # Elsewhere than behind `--` a leading dash would be read as an option. A leading ~ fish inserts as it is, and would
+    # expand: such a name comes once its word begins with a quote or a backslash.
+    set -l start
+    contains -- -- (commandline -opc); or set start '(?!-)'
+    string match -qr '^[\\\\\'"]' -- (commandline -ct); or set start "$start(?!~)"
+
+    # Few passes over whole texts, straight to the answer: any list of 5,000 that changes hands would be felt.
+    set -l header '(?m)^\x{feff}?[ \t]*\['
+    set -l name "(?|(default)|profile$plain*[ \t]+$start($plain+)[ \t]*|profile[ \t]+\"$start([ !#-\[\]-~]+)\"[ \t]*)\]"
+    set -l whole "$start((?:$plain| )+)\]"
+    # Of two candidates that are the same fish keeps the first: the one with a description. In a longer text there are too
+    # many for anyone to read.
+    test (string length -- $config) -le 100000; and __awsenv_complete_describe $name $config
+    string match -rag -- "$header$name" $config
+    string match -rag -- "$header$whole" $credentials
+    set -l odd (string match -rag -- "$header(?!$name)(profile.*\].*)" $config)
+    __awsenv_complete_unquote second $odd | string match -r -- "^$start.*"
+    set odd (string match -rag -- "$header(?!$whole)(.*\].*)" $credentials)
+    __awsenv_complete_unquote whole $odd | string match -r -- "^$start.*"
+    return 0
+end
+
+# The file $argv[1], else ~/.aws/$argv[2]; false unless it is a regular file that can be read (a FIFO would block).
+function __awsenv_complete_file
+    set -l file $argv[1]
+    test -n "$file"; or set file "~/.aws/$argv[2]"
+    set file (string replace -r '^~(?=/|$)' -- "$HOME" $file)
+    test -f "$file" -a -r "$file"; and string collect -- $file
+end
+
+# The names in headers with quotes, backslashes or more than ASCII: with `second` the second of their two words, unquoted
+# by the rules of shlex (botocore reads the config file so); with `whole` all up to the ]. One that can't be seen is left out.
+function __awsenv_complete_unquote
+    set -l token '^([^\]\'"\\\\ \t]+|\'[^\']*\'|"(?:[^"\\\\]|\\\\.)*"|\\\\.|[ \t]+)(.*)'
+    # C0, C1, bidi, zero width; the last range is where fish keeps bytes that are not UTF-8.
+    set -l hidden '[\x00-\x1f\x7f-\x9f\x{ad}\x{200b}-\x{200f}\x{2028}-\x{202e}\x{2060}-\x{206f}\x{feff}\x{f600}-\x{f6ff}]'
+    for line in $argv[2..]
+        set -l rest $line
+        set -l word
+        set -l words
+        while set -l parts (string match -r -- $token $rest)
+            set rest $parts[3]
+            switch $parts[2]
+                case ' *' \t'*'
+                    set -a words $word
+                    set word
+                case "'*"
+                    set word "$word"(string trim -c "'" -- $parts[2])
+                case '"*'
+                    set word "$word"(string sub -s 2 -e -1 -- $parts[2] | string replace -ra '\\\\([\\\\"])' '$1')
+                case '*'
+                    set word "$word"(string replace -r '^\\\\' '' -- $parts[2])
+            end
+        end
+        set -a words $word
+        # The rest begins with the ] that ends the header; or with a quote that nobody closed, and it ends at the first.
+        set -l name
+        if test $argv[1] = second
+            string match -q ']*' -- $rest; and test (count $words) -eq 2; and set name $words[2]
+        else if string match -q ']*' -- $rest
+            set name (string sub -l (math (string length -- $line) - (string length -- $rest)) -- $line)
+        else
+            set name (string replace -r '\].*' '' -- $line)
+        end
+        test -n "$name"; and string match -rv -- $hidden $name
+    end
+    return 0
+end
+
+# Name, tab, account/role for each section of the config text $argv[2] that has them; $argv[1] matches a header's name.
+function __awsenv_complete_describe
+    set -l sections (string split \n'[' -- \n$argv[2])
+    set -l role_arn '(?=.*?\n[ \t]*role_arn[ \t]*=[ \t]*arn:[^:\s]+:iam::(\d+):role/(?:[!-~]*/)?([!-.0-~]{1,64}))'
+    set -l account '(?=.*?\n[ \t]*sso_account_id[ \t]*=[ \t]*(\d+))'
+    set -l role '(?=.*?\n[ \t]*sso_role_name[ \t]*=[ \t]*([!-~]{1,64}))'
+    string replace -rf -- "(?s)^$argv[1]$role_arn.*" '$1\t$2/$3' $sections
+    string replace -rf -- "(?s)^$argv[1]$account$role.*" '$1\t$2/$3' $sections
+end
+
+complete -c awsenv -f
+
+complete -c awsenv -n '__awsenv_complete_at option' -l help -d 'Show help'
+complete -c awsenv -n '__awsenv_complete_at verb' -l version -d 'Show the version'
+complete -c awsenv -n '__awsenv_complete_at verb' -a use -d 'Make this shell an identity'
+complete -c awsenv -n '__awsenv_complete_at verb' -a off -d 'Put back what was there before awsenv'
+complete -c awsenv -n '__awsenv_complete_at verb' -a refresh -d 'Renew the credentials of this shell where that is due'
+complete -c awsenv -n '__awsenv_complete_at verb' -a current -d 'Show who this shell is, from its variables alone'
+complete -c awsenv -n '__awsenv_complete_at verb' -a whoami -d 'Ask AWS who these credentials are'
+complete -c awsenv -n '__awsenv_complete_at verb' -a list -d 'Show every profile and how it authenticates'
+complete -c awsenv -n '__awsenv_complete_at verb' -a explain -d 'Show how a profile gets its credentials'
+complete -c awsenv -n '__awsenv_complete_at verb' -a export -d 'Print an identity for a script, or as a credential_process'
+complete -c awsenv -n '__awsenv_complete_at verb' -a exec -d 'Become a command that runs as an identity'
+complete -c awsenv -n '__awsenv_complete_at verb' -a init -d 'Print what loads awsenv into a shell'
+complete -c awsenv -n '__awsenv_complete_at verb' -a demo -d 'Try it all in a throw-away home with a fake AWS'
+
+complete -c awsenv -n '__awsenv_complete_at name use whoami explain export exec' -a '(__awsenv_complete_profiles)'
+complete -c awsenv -n '__awsenv_complete_at name use' -a - -d 'The identity before this one'
+complete -c awsenv -n '__awsenv_complete_at name init' -a 'bash zsh fish'
+complete -c awsenv -n '__awsenv_complete_at mark exec demo' -a -- -d 'The command follows'
+complete -c awsenv -n '__awsenv_complete_at command exec demo' -a '(__awsenv_complete_command)'
+
+set -l regions af-south-1 ap-east-1 ap-east-2 ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-south-1 ap-south-2 \
+    ap-southeast-1 ap-southeast-2 ap-southeast-3 ap-southeast-4 ap-southeast-5 ap-southeast-6 ap-southeast-7 \
+    ca-central-1 ca-west-1 eu-central-1 eu-central-2 eu-north-1 eu-south-1 eu-south-2 eu-west-1 eu-west-2 eu-west-3 \
+    il-central-1 me-central-1 me-south-1 mx-central-1 sa-east-1 us-east-1 us-east-2 us-west-1 us-west-2 \
+    us-gov-east-1 us-gov-west-1 cn-north-1 cn-northwest-1 eusc-de-east-1
+complete -c awsenv -n '__awsenv_complete_at option use explain export exec' -l region -x -a "$regions" -d "Region, instead of the profile's own"
+complete -c awsenv -n '__awsenv_complete_at option use explain export exec' -l duration -x -k -a '15m 30m 1h 2h 4h 8h 12h' -d 'Length of the last role'
+complete -c awsenv -n '__awsenv_complete_at option use refresh export exec' -l fresh -d 'Get new credentials, whatever is stored'
+complete -c awsenv -n '__awsenv_complete_at option use' -l as -x -a 'keys\t"The credentials themselves" profile\t"AWS_PROFILE only"' -d 'What the shell gets'
+complete -c awsenv -n '__awsenv_complete_at option current whoami list explain' -l json -d 'Print JSON'
+complete -c awsenv -n '__awsenv_complete_at option list' -l names -d 'Names only, one a line'
+complete -c awsenv -n '__awsenv_complete_at option export' -l format -x -a 'env fish json process dotenv powershell' -d 'Format to print'
+complete -c awsenv -n '__awsenv_complete_at option export' -l show -d 'Put secrets on the screen'
+complete -c awsenv -n '__awsenv_complete_at option init' -l values -d 'Where awsenv is, alone'
+complete -c awsenv -n '__awsenv_complete_at option demo' -l shell -x -a 'bash zsh fish' -d 'Shell to open, instead of your own'
