@@ -20,6 +20,7 @@ def console() -> None:
 
 def main(argv: "list[str]") -> int:
     """Run *argv*; the exit status."""
+    _open_standard_streams()
     try:
         answer = hot.answer(argv, os.environ)
         if answer is None:
@@ -27,6 +28,15 @@ def main(argv: "list[str]") -> int:
         return emit(answer.stdout, answer.said, answer.code)
     except KeyboardInterrupt:
         return 130
+
+
+def _open_standard_streams() -> None:
+    """A caller may have closed one (`>&-`): the next file that we open would take its place, and get what we print."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open("/dev/null", os.O_RDWR)  # takes the lowest free number, which is this one
 
 
 def emit(stdout: bytes, said: str, code: int) -> int:
