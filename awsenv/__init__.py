@@ -19,7 +19,7 @@ The codemap. A verb comes in at the top and leaves at the bottom.
     aws.py         AWS itself, by botocore;  terminal.py  the person;  tokens.py  AWS's token folder;  files.py  AWS's files
     process.py     becoming another program
     variables.py   the names of the environment variables;  text.py  words for people;  assets.py  finds shell/
-    explain.py     a plan, in words
+    settings.py    our own settings;  prompt.py  how a lease presents itself;  explain.py  a plan, in words
     commands/      one verb a file → Outcome
     render/        shells.py: how a shell sets a variable;  formats.py: what `export` prints;  table.py
     demo/          a fake AWS on loopback, for `awsenv demo` and for the tests

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from awsenv import variables
 from awsenv.model import EnvChange, Lease
+from awsenv.prompt import Shown
+from awsenv.settings import FIELDS
 
-LABEL_WIDTH = 64
 
-
-def change_for(lease: Lease, options: str = "", region_before: str | None = None) -> EnvChange:
+def change_for(lease: Lease, shown: Shown, options: str = "", region_before: str | None = None) -> EnvChange:
     """All that a shell needs to be *lease*, for a shim: what isn't set is unset.
 
-    *options* are the `use` options that made it (AWSENV_OPTIONS); *region_before* is what the user had before awsenv.
+    *shown* is how it presents itself; *options* are the `use` options that made it (AWSENV_OPTIONS); *region_before* is what the user had before awsenv.
     """
     assign = list(aws_variables(lease))
     assign.append(("AWSENV_PROFILE", lease.profile))
@@ -21,7 +21,11 @@ def change_for(lease: Lease, options: str = "", region_before: str | None = None
         assign.append(("AWSENV_ACCOUNT_ID", lease.account_id))
     if lease.role:
         assign.append(("AWSENV_ROLE", lease.role))
-    assign.append(("AWSENV_LABEL", label_of(lease)))
+    assign.append(("AWSENV_LABEL", shown.label))
+    if shown.kind:
+        assign.append(("AWSENV_CLASS", shown.kind))
+    if shown.fields != FIELDS:
+        assign.append(("AWSENV_FIELDS", " ".join(shown.fields) or "none"))
     if lease.credentials is not None:
         assign += [pair for pair in lease.credentials.variables() if pair[0].startswith("AWSENV_")]
     else:
@@ -48,12 +52,6 @@ def aws_variables(lease: Lease) -> tuple[tuple[str, str], ...]:
     if lease.region:
         assign += [("AWS_REGION", lease.region), ("AWS_DEFAULT_REGION", lease.region)]
     return tuple(assign)
-
-
-def label_of(lease: Lease) -> str:
-    """What a prompt shows, in characters that no prompt gives a meaning to: `ACCOUNT/ROLE`, else the profile's name."""
-    text = "/".join(part for part in (lease.account_id, lease.role) if part) if lease.role else lease.profile
-    return "".join(c if c.isascii() and (c.isalnum() or c in "_.@:/+=, -") else "?" for c in text)[:LABEL_WIDTH]
 
 
 def said_of(lease: Lease) -> str:

@@ -193,6 +193,18 @@ def init(
 
 
 @app.command()
+def settings(
+    ctx: typer.Context,
+    as_json: Json = False,
+    template: Annotated[bool, typer.Option("--template", help="A file to start from.")] = False,
+) -> Outcome:
+    """Show awsenv's own settings and where each comes from."""
+    from awsenv.commands.settings import run
+
+    return run(ctx.obj, as_json, template)
+
+
+@app.command()
 def demo(
     ctx: typer.Context,
     command: Annotated[

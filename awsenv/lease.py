@@ -8,10 +8,11 @@ from awsenv import hot
 from awsenv.config import AwsConfig
 from awsenv.errors import Config, LoginNeeded
 from awsenv.files import read
-from awsenv.model import Lease, Plan, UseRequest
+from awsenv.model import Lease, Plan, Problem, UseRequest, Where
 from awsenv.plan import build
 from awsenv.ports import Ports, real
 from awsenv.resolve import chain_keys, resolve
+from awsenv.settings import Settings, parse
 from awsenv.sources.assume_role import AssumeRole
 from awsenv.sources.sso import SsoRole
 from awsenv.store import FileStore, Store, open_store
@@ -24,13 +25,23 @@ class Reading:
     """The user's files as they were read, and (path, fingerprint) of each from just before."""
 
     config: AwsConfig
+    settings: Settings
     stamps: tuple[tuple[str, str], ...]
 
     @classmethod
     def of(cls, world: World) -> Reading:
-        paths = (world.config_path, world.credentials_path)
+        paths = (world.config_path, world.credentials_path, world.settings_path)
         stamps = tuple((path, hot.fingerprint(hot.stat_of(path))) for path in paths)
-        return cls(AwsConfig(read(paths[0]), read(paths[1]), *paths), stamps)
+        return cls(AwsConfig(read(paths[0]), read(paths[1]), *paths[:2]), read_settings(paths[2]), stamps)
+
+
+def read_settings(path: str) -> Settings:
+    """awsenv's settings; a file that can't be read is a mistake in them, and stops nothing."""
+    try:
+        data = read(path)
+    except Config as error:
+        return Settings(mistakes=(Problem(Where(path, 1), error.what),))
+    return parse(data.decode("utf-8", "replace"), path) if data else Settings()
 
 
 @dataclass(frozen=True)
@@ -39,6 +50,7 @@ class Taken:
 
     lease: Lease
     plan: Plan
+    settings: Settings
     notes: tuple[str, ...]
     stamps: tuple[tuple[str, str], ...]
     keys: tuple[str, ...]
@@ -65,14 +77,15 @@ def take(world: World, request: UseRequest) -> Taken:
     plan = plan_for(world, reading, request)
     store, trouble = open_store(world.store_root)
     ports = real(world, store)
-    notes = (*((trouble,) if trouble else ()), *(str(note) for note in plan.notes))
+    mistakes = (f"{mistake.where}: {mistake.what}" for mistake in reading.settings.mistakes)
+    notes = (*((trouble,) if trouble else ()), *mistakes, *(str(note) for note in plan.notes))
     account, role = plan.principal
     named = reading.config.profile(request.profile).get("region")
     ambient = request.region is None and named is None
     if request.mode == "profile":
         require_renewable_by_sdks(plan, reading)
         lease = Lease(request.profile, plan.region, None, account, role)
-        return Taken(lease, plan, notes, reading.stamps, ("",) * len(plan.steps), store, ambient)
+        return Taken(lease, plan, reading.settings, notes, reading.stamps, ("",) * len(plan.steps), store, ambient)
     try:
         resolved = resolve(plan, store, ports, fresh=request.fresh)
     except LoginNeeded:
@@ -83,7 +96,8 @@ def take(world: World, request: UseRequest) -> Taken:
         request.profile, plan.region, credentials, account or credentials.account_id, role, reused=resolved.reused
     )
     stamps = (*reading.stamps, *_token_stamps(plan, world))
-    return Taken(lease, plan, (*notes, *resolved.notes), stamps, tuple(chain_keys(plan, ports)), store, ambient)
+    notes = (*notes, *resolved.notes)
+    return Taken(lease, plan, reading.settings, notes, stamps, tuple(chain_keys(plan, ports)), store, ambient)
 
 
 def require_renewable_by_sdks(plan: Plan, reading: Reading) -> None:

@@ -52,6 +52,13 @@ class World:
         return f"{self.home}/.aws/sso/cache"
 
     @property
+    def settings_path(self) -> str:
+        """Where awsenv's own settings are."""
+        from platformdirs import user_config_dir  # a third of a bare interpreter; only a miss pays
+
+        return f"{user_config_dir('awsenv', appauthor=False)}/config.toml"
+
+    @property
     def session_name(self) -> str:
         """The default role session name, `awsenv-<user>`, in the characters that STS takes ([\\w+=,.@-], 2 to 64)."""
         plain = "".join(c if c.isascii() and (c.isalnum() or c in "_+=,.@-") else "-" for c in self.user)

@@ -145,7 +145,8 @@ def test_ctrl_c_at_the_mfa_prompt_leaves_shell_terminal_and_store_as_they_were(t
         terminal.child.expect("MFA code for fuga")
         terminal.child.sendintr()
         terminal.wait()
-        assert "status 130" in terminal.ask(shell.said("status"))
+        # zsh itself ends the function, and gives 2 when no trap of the user's is set (5.9); the backend's own is 130.
+        assert f"status {2 if shell_name == 'zsh' else 130}" in terminal.ask(shell.said("status"))
         assert "AWSENV_PROFILE" not in terminal.ask("env")
         assert terminal.ask("stty -a") == before
         assert not list((tmp_path / "store/keys").iterdir())
@@ -198,7 +199,7 @@ def test_an_expired_token_is_renewed_silently_and_written_back_for_aws_tools(tow
     token["somethingElse"] = {"kept": True}
     path.write_text(json.dumps(token))
     fake.forget()
-    result = shell.run("awsenv use piyo; " + shell.said("renewed") + "aws sts get-caller-identity --profile piyo")
+    result = shell.run("awsenv use piyo; " + shell.said("renewed") + "aws sts get-caller-identity --profile piyo", env={"AWS_CONFIG_FILE": str(home / ".aws/config")})
     assert "renewed 0" in result.stdout and "assumed-role/Deploy" in result.stdout, result.stderr
     renewed = json.loads(path.read_text())
     assert renewed["accessToken"] != token["accessToken"] and renewed["refreshToken"] != token["refreshToken"]

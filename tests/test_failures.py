@@ -36,7 +36,13 @@ class Backend:
     def __call__(self, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
         argv = [sys.executable, "-I", "-S", assets.MAIN, *words]
         return subprocess.run(
-            argv, env={**self.env, **env}, capture_output=True, text=True, timeout=60, start_new_session=True, stdin=subprocess.DEVNULL
+            argv,
+            env={**self.env, **env},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
         )
 
     def configure(self, text: str) -> None:
@@ -121,8 +127,12 @@ def test_a_session_that_ended_is_never_served(backend, fake):
 
 
 def test_a_role_that_is_not_offered_names_those_that_are(backend):
-    backend.configure("\n[profile typo]\nsso_session = test\nsso_account_id = 123456789012\nsso_role_name = AdministratoAccess\n")
-    failed(backend("use", "typo"), 5, "AdministratorAccess, ViewOnlyAccess", "did you mean AdministratorAccess?", "config:")
+    backend.configure(
+        "\n[profile typo]\nsso_session = test\nsso_account_id = 123456789012\nsso_role_name = AdministratoAccess\n"
+    )
+    failed(
+        backend("use", "typo"), 5, "AdministratorAccess, ViewOnlyAccess", "did you mean AdministratorAccess?", "config:"
+    )
 
 
 def test_an_account_that_offers_nothing_is_said(backend):
@@ -184,7 +194,9 @@ def test_a_refresh_token_is_not_spent_when_its_successor_cannot_be_kept(backend,
 def test_on_a_full_disk_no_refresh_token_is_spent(backend, fake, tmp_path):
     path = backend.token(fake, expiresAt="2020-01-01T00:00:00Z")
     text = path.read_text()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k,mode=0700", "tmpfs", str(path.parent)], capture_output=True)
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=16k,mode=0700", "tmpfs", str(path.parent)], capture_output=True
+    )
     if done.returncode:
         pytest.skip("mounting a tmpfs is not allowed here")
     try:
@@ -244,10 +256,17 @@ def test_no_secret_is_in_an_error_an_explanation_or_a_list(backend, fake):
     token = json.loads(token_file(backend.home).read_text())
     secrets += [token["accessToken"], token["refreshToken"], token["clientSecret"]]
     for path in (backend.store / "keys").iterdir():
-        secrets += [line.partition("=")[2] for line in path.read_text().splitlines() if "SECRET" in line or "TOKEN" in line]
+        secrets += [
+            line.partition("=")[2] for line in path.read_text().splitlines() if "SECRET" in line or "TOKEN" in line
+        ]
     backend.expire()
     fake.fail("AssumeRole", status=400, code="Boom", message="x", times=9)
-    texts = [backend("use", "piyo-prod"), backend("explain", "piyo-prod"), backend("explain", "hoge1", "--json"), backend("list", "--json")]
+    texts = [
+        backend("use", "piyo-prod"),
+        backend("explain", "piyo-prod"),
+        backend("explain", "hoge1", "--json"),
+        backend("list", "--json"),
+    ]
     fake.forget()
     said = "".join(done.stdout + done.stderr for done in texts)
     assert len(secrets) == 10 and not [secret for secret in secrets if secret in said]
@@ -291,7 +310,9 @@ def test_a_home_that_is_no_absolute_path_is_refused(backend, home):
 def test_a_closed_stdout_is_no_traceback(backend):
     for words in (("list",), ("list", "--names"), ("use", "piyo"), ("export", "piyo")):
         argv = [sys.executable, "-I", "-S", assets.MAIN, *words]
-        done = subprocess.run(["bash", "-c", 'exec "$@" >&-', "-", *argv], env=backend.env, capture_output=True, text=True)
+        done = subprocess.run(
+            ["bash", "-c", 'exec "$@" >&-', "-", *argv], env=backend.env, capture_output=True, text=True
+        )
         assert "Traceback" not in done.stderr and "bug of ours" not in done.stderr, done.stderr
 
 
@@ -303,7 +324,9 @@ def test_a_terminal_gets_no_secret_without_show(backend):
     child.expect(pexpect.EOF)
     child.close()
     assert child.exitstatus == 2 and "--show" in child.before and "export AWS" not in child.before
-    child = pexpect.spawn(sys.executable, [*argv, "--show"], env=backend.env, encoding="utf-8", timeout=20, dimensions=(40, 4000))
+    child = pexpect.spawn(
+        sys.executable, [*argv, "--show"], env=backend.env, encoding="utf-8", timeout=20, dimensions=(40, 4000)
+    )
     child.expect("AWS_SESSION_TOKEN='")
     child.expect(pexpect.EOF)
 
@@ -312,21 +335,32 @@ def test_the_credential_process_document_works_in_botocore(backend, tmp_path):
     (tmp_path / "conf").write_text(
         f"[profile through]\nregion = eu-west-1\ncredential_process = {sys.executable} -I -S {assets.MAIN} export piyo-prod --format process\n"
     )
-    code = "import boto3; s = boto3.Session(profile_name='through'); print(s.client('sts').get_caller_identity()['Arn'])"
+    code = (
+        "import boto3; s = boto3.Session(profile_name='through'); print(s.client('sts').get_caller_identity()['Arn'])"
+    )
     # The backend inside needs the real files: it is given them by HOME, as a person has them.
     env = {k: v for k, v in backend.env.items() if k not in ("AWS_SHARED_CREDENTIALS_FILE", "AWSENV_SHIM")}
     wrapper = tmp_path / "awsenv"
-    wrapper.write_text(f"#!/bin/sh\nunset AWS_CONFIG_FILE\nexec {sys.executable} -I -S {assets.MAIN} \"$@\"\n")
+    wrapper.write_text(f'#!/bin/sh\nunset AWS_CONFIG_FILE\nexec {sys.executable} -I -S {assets.MAIN} "$@"\n')
     wrapper.chmod(0o755)
-    (tmp_path / "conf").write_text(f"[profile through]\nregion = eu-west-1\ncredential_process = {wrapper} export piyo-prod --format process\n")
+    (tmp_path / "conf").write_text(
+        f"[profile through]\nregion = eu-west-1\ncredential_process = {wrapper} export piyo-prod --format process\n"
+    )
     done = subprocess.run(
-        [sys.executable, "-c", code], env={**env, "AWS_CONFIG_FILE": str(tmp_path / "conf")}, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", code],
+        env={**env, "AWS_CONFIG_FILE": str(tmp_path / "conf")},
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert "assumed-role/ReadOnly/" in done.stdout, done.stderr
     document = json.loads(backend("export", "piyo-prod", "--format", "process").stdout)
     assert sorted(document) == ["AccessKeyId", "AccountId", "Expiration", "SecretAccessKey", "SessionToken", "Version"]
     assert document["Expiration"].endswith("Z") and document["AccountId"] == "444444444444"
-    assert backend("export", "piyo-prod", "--format", "json").stdout == backend("export", "piyo-prod", "--format", "process").stdout
+    assert (
+        backend("export", "piyo-prod", "--format", "json").stdout
+        == backend("export", "piyo-prod", "--format", "process").stdout
+    )
 
 
 def test_the_token_file_is_named_as_botocore_names_it(backend):

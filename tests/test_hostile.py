@@ -11,10 +11,12 @@ import pytest
 
 from awsenv import assets, hot
 
-from awsenv.change import change_for, export_for, label_of
+from awsenv.change import change_for, export_for
 from awsenv.model import Credentials, Lease
+from awsenv.prompt import shown_for
 from awsenv.render.formats import FORMATS
 from awsenv.render.shells import reply
+from awsenv.settings import Settings
 from tests.payloads import PAYLOADS, has_controls
 from tests.shells import Shell
 
@@ -73,7 +75,7 @@ def lease_of(value: str) -> Lease:
 @pytest.mark.parametrize("dialect", ["bash", "zsh", "fish"])
 def test_a_hostile_value_in_every_field_is_exact_in_the_shell_or_refused_as_a_whole(tmp_path, pid, dialect):
     value = PAYLOADS[pid]
-    change = change_for(lease_of(value), region_before=value)
+    change = change_for(lease_of(value), shown_for(lease_of(value), Settings(accounts={value: value})), region_before=value)
     if has_controls(value):
         with pytest.raises(ValueError, match="^AWS"):
             reply(dialect, change.unset, change.assign)
@@ -139,9 +141,9 @@ def test_no_verb_prints_a_control_character_of_a_profile_name(hostile_home, tmp_
 
 def test_the_label_is_made_of_harmless_characters_alone():
     for value in PAYLOADS.values():
-        assert re.fullmatch(r"[\w.@:/+=, ?-]{0,64}", label_of(lease_of(value)), re.ASCII)
+        assert re.fullmatch(r"[\w.@:/+=, ?-]{0,64}", shown_for(lease_of(value), Settings()).label, re.ASCII)
         static = Lease(value, None, Credentials("AKIA", "x"), None, None)
-        assert re.fullmatch(r"[\w.@:/+=, ?-]{0,64}", label_of(static), re.ASCII)
+        assert re.fullmatch(r"[\w.@:/+=, ?-]{0,64}", shown_for(static, Settings(label=value + '{profile}')).label, re.ASCII)
 
 
 def test_an_index_file_is_named_so_that_it_stays_in_its_folder():

@@ -7,6 +7,7 @@ from awsenv.change import change_for, said_of
 from awsenv.errors import Config, Storage, Usage
 from awsenv.lease import Taken, hot_request, take
 from awsenv.model import EnvChange, Outcome, UseRequest
+from awsenv.prompt import shown_for
 from awsenv.render import shells
 from awsenv.store import FileStore
 from awsenv.world import World
@@ -17,7 +18,8 @@ def run(world: World, request: UseRequest) -> Outcome:
     shell = asked_by_shim(world, "use")
     taken = take(world, request)
     spelled = hot_request(request)
-    change = change_for(taken.lease, spelled.options(), hot.ambient_region(world.env))
+    shown = shown_for(taken.lease, taken.settings)
+    change = change_for(taken.lease, shown, spelled.options(), hot.ambient_region(world.env))
     try:
         reply = shells.reply(shell, change.unset, change.assign)
     except ValueError as name:

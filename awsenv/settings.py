@@ -1,0 +1,197 @@
+"""The one settings file, TOML → Settings; every value knows where it came from, and a mistake never stops a `use`. Pure."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any
+
+from awsenv.model import Problem, Where
+
+FIELDS = ("class", "label", "region", "left")
+LABEL_FIELDS = ("profile", "account", "role", "region", "class")
+_CLASS_NAME = re.compile(r"[a-z][a-z0-9-]{0,15}")
+
+TEMPLATE = """\
+# awsenv's settings. All of it is optional; `awsenv settings` shows what is in force and why.
+
+# What kind of place an identity is: the first class with a matching pattern wins. A pattern is matched against the
+# profile's name, the account id, the account's name below, the role, and `account/role`; * and ? are wildcards.
+[classes]
+prod = ["*prod*"]
+staging = ["*stag*"]
+dev = ["*dev*"]
+
+# Names for account ids, shown in their place.
+[accounts]
+# 111111111111 = "billing"
+
+[prompt]
+label = "{account}/{role}"                       # of {profile} {account} {role} {region} {class}
+fields = ["class", "label", "region", "left"]    # what the segment shows, in this order; [] turns it off
+
+[trust]
+allow_endpoint_override = false                  # let Identity Center tokens go to hosts that are not AWS's
+"""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is in force. *origins* maps a value's dotted name to the line that set it; what is absent is a default."""
+
+    classes: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    accounts: Mapping[str, str] = field(default_factory=dict)
+    label: str = "{account}/{role}"
+    fields: tuple[str, ...] = FIELDS
+    allow_endpoint_override: bool = False
+    origins: Mapping[str, Where] = field(default_factory=dict)
+    mistakes: tuple[Problem, ...] = ()
+
+    def class_of(self, profile: str, account: str | None, role: str | None) -> str | None:
+        """The first class one of whose patterns matches, without regard to case; None for none."""
+        named = self.accounts.get(account or "", "")
+        subjects = [profile, account or "", named, role or "", f"{account or ''}/{role or ''}"]
+        for name, patterns in self.classes:
+            for pattern in patterns:
+                if any(subject and fnmatchcase(subject.lower(), pattern.lower()) for subject in subjects):
+                    return name
+        return None
+
+
+def parse(text: str, path: str) -> Settings:
+    """*text* of the file at *path*; what is wrong in it keeps its default and becomes a mistake with its line."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        found = re.search(r"line (\d+)", str(error))
+        line = int(found[1]) if found else max(1, text.count("\n"))
+        what = f"not TOML: {str(error).partition(' (at ')[0]}; none of this file is in force"
+        return Settings(mistakes=(Problem(Where(path, line), what),))
+    return _Reader(document, text, path).settings()
+
+
+class _Reader:
+    """One pass over a parsed document, noting where things stand and what can't be."""
+
+    def __init__(self, document: Mapping[str, Any], text: str, path: str) -> None:
+        self._document = document
+        self._lines = text.split("\n")
+        self._path = path
+        self._origins: dict[str, Where] = {}
+        self._mistakes: list[Problem] = []
+
+    def settings(self) -> Settings:
+        default = Settings()
+        known = {"classes": None, "accounts": None, "prompt": ("label", "fields"), "trust": ("allow_endpoint_override",)}
+        for section, value in self._document.items():
+            if section not in known:
+                self._mistake(section, None, f"there is no setting {section}; known are {', '.join(known)}")
+            elif not isinstance(value, dict):
+                self._mistake(section, None, f"{section} is a section: [{section}]")
+            else:
+                for key in value:
+                    allowed = known[section]
+                    if allowed is not None and key not in allowed:
+                        self._mistake(section, key, f"there is no setting {section}.{key}; known are {', '.join(allowed)}")
+        return Settings(
+            classes=self._classes(),
+            accounts=self._accounts(),
+            label=self._label(default.label),
+            fields=self._fields(default.fields),
+            allow_endpoint_override=self._flag("trust", "allow_endpoint_override"),
+            origins=self._origins,
+            mistakes=tuple(self._mistakes),
+        )
+
+    def _section(self, name: str) -> Mapping[str, Any]:
+        value = self._document.get(name)
+        return value if isinstance(value, dict) else {}
+
+    def _classes(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        classes = []
+        for name, patterns in self._section("classes").items():
+            if not _CLASS_NAME.fullmatch(name):
+                self._mistake("classes", name, f"a class is named in small letters, digits and -, not {name}")
+            elif not (isinstance(patterns, list) and all(isinstance(pattern, str) for pattern in patterns)):
+                self._mistake("classes", name, f'{name} takes a list of patterns: {name} = ["*{name}*"]')
+            else:
+                self._note("classes", name)
+                classes.append((name, tuple(patterns)))
+        return tuple(classes)
+
+    def _accounts(self) -> dict[str, str]:
+        accounts = {}
+        for number, name in self._section("accounts").items():
+            if not (re.fullmatch(r"\d{12}", number) and isinstance(name, str) and name):
+                self._mistake("accounts", number, 'an account takes twelve digits and a name: 111111111111 = "billing"')
+            else:
+                self._note("accounts", number)
+                accounts[number] = name
+        return accounts
+
+    def _label(self, default: str) -> str:
+        label = self._section("prompt").get("label", default)
+        if not isinstance(label, str) or not label:
+            self._mistake("prompt", "label", "label takes a text such as {account}/{role}")
+            return default
+        unknown = [name for name in re.findall(r"\{([^{}]*)\}", label) if name not in LABEL_FIELDS]
+        if unknown:
+            known = " ".join(f"{{{name}}}" for name in LABEL_FIELDS)
+            self._mistake("prompt", "label", f"label has no {{{unknown[0]}}}; known are {known}")
+            return default
+        self._note("prompt", "label")
+        return label
+
+    def _fields(self, default: tuple[str, ...]) -> tuple[str, ...]:
+        fields = self._section("prompt").get("fields")
+        if fields is None:
+            return default
+        if not isinstance(fields, list) or any(name not in FIELDS for name in fields):
+            self._mistake("prompt", "fields", f"fields takes a list of {', '.join(FIELDS)}")
+            return default
+        self._note("prompt", "fields")
+        return tuple(dict.fromkeys(fields))
+
+    def _flag(self, section: str, key: str) -> bool:
+        value = self._section(section).get(key, False)
+        if not isinstance(value, bool):
+            self._mistake(section, key, f"{key} takes true or false")
+            return False
+        self._note(section, key)
+        return value
+
+    def _note(self, section: str, key: str) -> None:
+        if key in self._section(section):
+            self._origins[f"{section}.{key}"] = self._where(section, key)
+
+    def _mistake(self, section: str, key: str | None, what: str) -> None:
+        self._mistakes.append(Problem(self._where(section, key), what))
+
+    def _where(self, section: str, key: str | None) -> Where:
+        """The line of `key =` after `[section]`, or of a dotted `section.key =`; the parser gives no positions."""
+        inside = False
+        for number, line in enumerate(self._lines, 1):
+            bare = line.strip()
+            header = re.match(r"\[+\s*[\"']?([\w-]+)", bare)
+            if header:
+                inside = header[1] == section
+                if inside and key is None:
+                    return Where(self._path, number)
+                continue
+            name = re.split(r"[=\s]", bare.replace('"', "").replace("'", ""), maxsplit=1)[0]
+            if (inside and name == key) or name == f"{section}.{key}" or (key is None and name.split(".")[0] == section):
+                return Where(self._path, number)
+        return Where(self._path, 1)
+
+
+def rows(settings: Settings) -> list[tuple[str, str, str]]:
+    """(name, value, where it came from) of everything in force, for `awsenv settings`."""
+    found = [(f"classes.{name}", " ".join(patterns)) for name, patterns in settings.classes]
+    found += [(f"accounts.{number}", name) for number, name in settings.accounts.items()]
+    found.append(("prompt.label", settings.label))
+    found.append(("prompt.fields", " ".join(settings.fields) or "(off)"))
+    found.append(("trust.allow_endpoint_override", str(settings.allow_endpoint_override).lower()))
+    return [(name, value, str(settings.origins.get(name, "default"))) for name, value in found]
