@@ -17,15 +17,18 @@ def run(argv: list[str], to_terminal: bool) -> Outcome:
 
     *to_terminal*: whether stdout, as it was at the start, is a terminal.
     """
+    home = ""
     try:
-        outcome = _outcome(argv, World.current(), to_terminal)
+        world = World.current()
+        home = world.home
+        outcome = _outcome(argv, world, to_terminal)
         if outcome.become:
             for note in outcome.notes:
                 sys.stderr.write(note + "\n")
             sys.stderr.flush()
             become(outcome.become, outcome.environment or {})
     except AwsenvError as error:
-        return Outcome(notes=tuple(error.lines()), exit_code=error.exit_code)
+        return Outcome(notes=tuple(error.lines(home)), exit_code=error.exit_code)
     except KeyboardInterrupt:
         return Outcome(notes=("awsenv: stopped; nothing changed",), exit_code=130)
     except Exception as error:

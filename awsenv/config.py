@@ -8,28 +8,30 @@ from awsenv.model import Note, Problem, Profile, Setting, Where
 
 # A comment behind the value is what the writer meant; botocore and the AWS CLI take it as part of the value.
 # Never in settings whose value may hold ` #` in earnest: commands, paths, external ids, session names, keys.
-COMMENTED = frozenset(
-    (
-        "region",
-        "output",
-        "role_arn",
-        "mfa_serial",
-        "source_profile",
-        "credential_source",
-        "duration_seconds",
-        "sso_session",
-        "sso_start_url",
-        "sso_region",
-        "sso_account_id",
-        "sso_role_name",
-        "sso_registration_scopes",
-    )
+_COMMENTED = frozenset(
+    ("region", "output", "role_arn", "mfa_serial", "source_profile", "credential_source", "duration_seconds")
 )
-_KEY_NAMES = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token", "aws_security_token")
+_OWN_KEYS = (
+    "aws_access_key_id",
+    "aws_secret_access_key",
+    "aws_session_token",
+    "aws_security_token",
+    "aws_account_id",
+)
+_KINDS = ("sso-session", "services")
+_NOT_UTF8 = "bytes that are not UTF-8"
+_Parsed = tuple[dict[str, Setting], list[Problem]]
+
+
+def takes_comment(key: str) -> bool:
+    """Whether ` #` and ` ;` begin a comment behind the value of *key*."""
+    return key in _COMMENTED or key.startswith("sso_")
 
 
 def meant(value: str) -> str:
     """The value without the comment behind it."""
+    if value[:1] in ("#", ";"):
+        return ""
     cuts = [cut for cut in (value.find(" #"), value.find(" ;"), value.find("\t#"), value.find("\t;")) if cut >= 0]
     return value[: min(cuts)].rstrip() if cuts else value
 
@@ -43,57 +45,119 @@ class _File:
         self.text = sections.decode(data)
         self.profiles: dict[str, list[sections.Section]] = {}
         self.others: dict[tuple[str, str], list[sections.Section]] = {}
-        self.bare: dict[str, int] = {}  # [x] in the config file, which AWS's tools ignore: name → line
+        self.ignored: dict[str, tuple[str, int]] = {}  # what AWS's tools pass over: the likely name → (header, line)
+        self.repeated: dict[str, tuple[int, int]] = {}  # header → the (second, first) lines it stands on
+        self._is_config = is_config
+        self._defaults: list[sections.Section] = []
+        self._inherited: _Parsed | None = None
+        self._sections = sections.split(self.text)
         headers: dict[str, int] = {}
-        self.repeated: dict[str, tuple[int, int]] = {}
-        for section in sections.split(self.text):
+        for section in self._sections:
             header, line = section[0], section[1]
+            if header == sections.DEFAULTS:
+                self._defaults.append(section)  # as often as one likes
+                continue
             if header in headers:
                 self.repeated.setdefault(header, (line, headers[header]))
             headers.setdefault(header, line)
-            self._file(section, header, line, is_config)
+            self._enter(section, header, line)
 
-    def _file(self, section: sections.Section, header: str, line: int, is_config: bool) -> None:
-        if not is_config:
+    def _enter(self, section: sections.Section, header: str, line: int) -> None:
+        if not header:
+            return
+        if not self._is_config:
             self.profiles.setdefault(header, []).append(section)
             return
         name = sections.profile_name(header)
         if name is not None:
             self.profiles.setdefault(name, []).append(section)
             return
-        for kind in ("sso-session", "services"):
+        for kind in _KINDS:
             if header.startswith(kind):
                 parts = sections.words(header)
                 if len(parts) == 2:
                     self.others.setdefault((kind, parts[1]), []).append(section)
                     return
-        first, _, rest = header.strip().partition(" ")
-        if first == "profile" and rest.strip():
-            self.profiles.setdefault(rest.strip("'\" "), []).append(section)  # unquoted blanks: ours alone
-        else:
-            self.bare.setdefault(header, line)
+        first, *rest = header.split(None, 1)
+        likely = rest[0].strip("'\" ") if rest and first.lower().startswith("profile") else header.strip()
+        self.ignored.setdefault(likely, (header, line))
 
-    def parse(self, section: sections.Section) -> tuple[dict[str, Setting], list[Problem]]:
+    def parse(self, parts: list[sections.Section]) -> _Parsed:
+        """The settings of the sections that define one thing, with what [DEFAULT] lends them, and what is wrong there."""
+        if len({section[0] for section in parts}) > 1:
+            # [default] and [profile default], or one name with two quotings: botocore keeps the later one whole.
+            parts = parts[-1:]
+        inherited, lent_problems = self._lent()
+        values, problems = dict(inherited), list(lent_problems)
+        for section in parts:
+            found, damage = self._read(section)
+            values.update(found)
+            problems += damage
+        header = parts[0][0] if parts else ""
+        if header in self.repeated:
+            line, first = self.repeated[header]
+            what = f"[{header}] stands here a second time (first on line {first})"
+            problems.append(Problem(Where(self.path, line), what))
+        return values, problems
+
+    def _lent(self) -> _Parsed:
+        """RawConfigParser's [DEFAULT], which few know: its settings stand in every other section of the same file."""
+        if self._inherited is None:
+            values: dict[str, Setting] = {}
+            problems: list[Problem] = []
+            for section in self._defaults:
+                found, damage = self._read(section)
+                again = [
+                    Problem(s.where, f"{key} stands here a second time") for key, s in found.items() if key in values
+                ]
+                values.update(found)
+                problems += damage + again
+            self._inherited = values, problems
+        return self._inherited
+
+    def _read(self, section: sections.Section) -> _Parsed:
         found, damage = sections.settings(self.text, section)
         problems = [Problem(Where(self.path, line), what) for line, what in damage]
-        if section[0] in self.repeated:
-            line, first = self.repeated[section[0]]
-            problems.append(
-                Problem(Where(self.path, line), f"[{section[0]}] stands here a second time (first on line {first})")
-            )
         values = {}
         for key, value, line in found:
             where = Where(self.path, line)
-            if any("\ud800" <= c <= "\udfff" for c in value):
-                problems.append(Problem(where, f"{key} holds bytes that are not UTF-8"))
-            values[key] = Setting(key, meant(value) if key in COMMENTED else value, where, value)
+            if _has_stray_bytes(key) or _has_stray_bytes(value):
+                problems.append(Problem(where, f"{text.show(key)} holds {_NOT_UTF8}"))
+            values[key] = Setting(key, meant(value) if takes_comment(key) else value, where, value)
         return values, problems
 
+    def ours_alone(self, parts: list[sections.Section]) -> Where | None:
+        """The first header of *parts*, where RawConfigParser, which reads one up to the line's last `]`, finds another."""
+        for header, _, start, _, closed in parts:
+            line = self.text[self.text.rfind("\n", 0, start) + 1 : start].strip()
+            if closed and line.rpartition("]")[0][1:] == header:
+                return None
+        return Where(self.path, parts[0][1])
+
     def damage(self) -> list[Problem]:
-        problems = [Problem(Where(self.path, 1), "the file begins with a byte order mark")] if self.has_bom else []
-        for section in sections.split(self.text):
-            problems += self.parse(section)[1]
-        return problems
+        """All that makes RawConfigParser, or botocore behind it, refuse the whole file. Parses everything."""
+        found = []
+        if self.has_bom:
+            found.append(Problem(Where(self.path, 1), "the file begins with a byte order mark"))
+        begin = self.text.rfind("\n", 0, self._sections[0][2]) + 1 if self._sections else len(self.text)
+        for number, before in enumerate(self.text[:begin].split("\n"), 1):
+            if before.strip() and before.strip()[0] not in "#;":
+                found.append(Problem(Where(self.path, number), "this line stands before the first section"))
+                break
+        found += self._lent()[1]
+        for section in self._sections:
+            found += self._read(section)[1] if section[0] != sections.DEFAULTS else []
+        for header, (line, first) in self.repeated.items():
+            what = f"[{header}] stands here a second time (first on line {first})"
+            found.append(Problem(Where(self.path, line), what))
+        if _has_stray_bytes(self.text) and not any(_NOT_UTF8 in problem.what for problem in found):
+            number = next(n for n, raw in enumerate(self.text.split("\n"), 1) if _has_stray_bytes(raw))
+            found.append(Problem(Where(self.path, number), f"this line holds {_NOT_UTF8}"))
+        return found
+
+
+def _has_stray_bytes(value: str) -> bool:
+    return not value.isascii() and any("\udc80" <= character <= "\udcff" for character in value)
 
 
 class AwsConfig:
@@ -113,38 +177,33 @@ class AwsConfig:
         """Whether a profile of exactly that name exists in either file."""
         return name in self._config.profiles or name in self._credentials.profiles
 
-    def profile(self, name: str, asked_by: Setting | None = None) -> Profile:
-        """The merged profile; raises UnknownProfile with the nearest names, or what AWS's tools make of a near miss.
-
-        *asked_by* is the `source_profile` setting that named it.
-        """
+    def profile(self, name: str) -> Profile:
+        """The merged profile; raises UnknownProfile with the nearest names, or what AWS's tools make of a near miss."""
         if not self.has(name):
-            raise self._unknown(name, asked_by)
+            raise self.unknown(name)
         values: dict[str, Setting] = {}
         problems: list[Problem] = []
+        where = None
         for file in (self._config, self._credentials):
-            parts = file.profiles.get(name, [])
-            for section in parts[-1:] if self._overwrites(parts) else parts:
-                found, damage = file.parse(section)
+            parts = file.profiles.get(name)
+            if parts:
+                found, damage = file.parse(parts)
                 values.update({key: self._kept(setting) for key, setting in found.items()})
                 problems += damage
-        first = next(iter(values.values()), None)
-        return Profile(name, values, first.where if first else None, tuple(problems), self._is_ours_alone(name))
+                where = where or Where(file.path, parts[-1][1])
+        return Profile(name, values, where, tuple(problems), self._header_of_ours(name) is not None)
 
-    @staticmethod
-    def _overwrites(parts: list[sections.Section]) -> bool:
-        # [default] and [profile default] (or "a b" spelled twice): botocore keeps the later one whole.
-        return len({section[0] for section in parts}) > 1
-
-    def _is_ours_alone(self, name: str) -> bool:
-        """Whether only we find the profile: AWS's tools drop its header, which they read up to the line's last `]`."""
-        if name in self._credentials.profiles:
-            return False
-        for section in self._config.profiles[name]:
-            header_line = self._config.text[self._config.text.rfind("\n", 0, section[2]) + 1 : section[2]].strip()
-            if section[4] and sections.profile_name(header_line.rpartition("]")[0][1:]) == name:
-                return False
-        return True
+    def _header_of_ours(self, name: str) -> Where | None:
+        """The header by which only we find the profile, or None: AWS's tools read one up to the line's last `]`."""
+        ours = None
+        for file in (self._config, self._credentials):
+            parts = file.profiles.get(name)
+            if parts:
+                where = file.ours_alone(parts)
+                if where is None:
+                    return None
+                ours = ours or where
+        return ours
 
     def _kept(self, setting: Setting) -> Setting:
         """A comment taken off a name that exists just so, ` #` and all, is put back."""
@@ -158,70 +217,66 @@ class AwsConfig:
 
     def damage(self) -> list[Problem]:
         """All that makes AWS's own tools refuse a whole file. Parses everything: not for the daily path."""
-        found: list[Problem] = []
-        for file in (self._config, self._credentials):
-            found += file.damage()
-        return found
+        return [*self._config.damage(), *self._credentials.damage()]
 
     def section(self, kind: str, name: str) -> Profile | None:
         """An `sso-session` or `services` section as a bag of settings; None where there is none."""
         parts = self._config.others.get((kind, name))
         if not parts:
             return None
-        values: dict[str, Setting] = {}
-        problems: list[Problem] = []
-        for section in parts:
-            found, damage = self._config.parse(section)
-            values.update(found)
-            problems += damage
-        return Profile(name, values, Where(self.config_path, parts[0][1]), tuple(problems))
+        values, problems = self._config.parse(parts)
+        where, alone = Where(self.config_path, parts[-1][1]), self._config.ours_alone(parts) is not None
+        return Profile(name, values, where, tuple(problems), alone)
 
     def section_names(self, kind: str) -> list[str]:
         """The names of all `sso-session` or `services` sections."""
         return [name for found, name in self._config.others if found == kind]
 
-    def keys_in(self, name: str, credentials_file: bool) -> bool:
-        """Whether the profile's own section of that one file holds an access key (botocore reads the files apart)."""
-        file = self._credentials if credentials_file else self._config
-        return any("aws_access_key_id" in file.parse(section)[0] for section in file.profiles.get(name, []))
+    def nested(self, setting: Setting) -> dict[str, Setting]:
+        """The settings indented under an empty one of the config file (`sts =` in a `services` section)."""
+        if setting.where.file != self.config_path or not setting.value.startswith("\n"):
+            return {}
+        found = sections.nested(self._config.text, setting.where.line)
+        return {key: Setting(key, value, Where(self.config_path, line)) for key, (value, line) in found.items()}
 
     def own_keys(self, name: str, credentials_file: bool) -> dict[str, Setting]:
-        """The key settings in the profile's section of that one file."""
+        """The access key settings in the profile's section of that one file: botocore reads keys from each file apart."""
         file = self._credentials if credentials_file else self._config
-        found: dict[str, Setting] = {}
-        for section in file.profiles.get(name, [])[-1:]:
-            values, _ = file.parse(section)
-            found.update(
-                {key: values[key] for key in (*_KEY_NAMES, "aws_account_id") if key in values and values[key].value}
-            )
-        return found
+        parts = file.profiles.get(name)
+        values = file.parse(parts)[0] if parts else {}
+        return {key: values[key] for key in _OWN_KEYS if key in values}
 
     def notes_for(self, name: str) -> list[Note]:
-        """What AWS's own tools read otherwise: a bare `[name]` in the config file."""
-        if name in self._config.bare:
-            return [self._bare_note(name)]
-        return []
-
-    def _bare_note(self, name: str) -> Note:
-        where = Where(self.config_path, self._config.bare[name])
-        return Note(f"AWS tools ignore [{name}] in this file; write [profile {_quoted(name)}]", where)
-
-    def _unknown(self, name: str, asked_by: Setting | None) -> Config:
-        if name in self._config.bare:
-            where = Where(self.config_path, self._config.bare[name])
-            return UnknownProfile(
-                f'AWS tools ignore [{name}] in this file, and so there is no profile "{name}"',
-                where,
-                f"write [profile {_quoted(name)}] on that line",
+        """What AWS's own tools read otherwise in the headers of profile *name*."""
+        notes = []
+        if name in self._config.ignored and name not in self._config.profiles:
+            header, line = self._config.ignored[name]
+            what = f"AWS tools ignore [{header}] in this file; write [profile {_quoted(name)}]"
+            notes.append(Note(what, Where(self.config_path, line)))
+        ours = self._header_of_ours(name)
+        if ours is not None:
+            what = (
+                f'AWS tools read this header up to its last ], and so find no profile "{name}"; move what is behind it'
             )
-        close = text.nearest(name, self.names())
-        hint = "did you mean " + " or ".join(_quoted(text.show(n)) for n in close) + "?" if close else "awsenv list"
-        if asked_by is not None:
-            return Config(f'source_profile names "{name}", and there is no such profile', asked_by.where, hint)
-        if not self.names():
-            what = f'there is no profile "{name}": neither {self.config_path} nor {self.credentials_path} holds any'
+            notes.append(Note(what, ours))
+        return notes
+
+    def unknown(self, name: str) -> UnknownProfile:
+        """The error for a profile that isn't there: a header that AWS's tools ignore, or the nearest names."""
+        if name in self._config.ignored:
+            header, line = self._config.ignored[name]
+            return UnknownProfile(
+                f'AWS tools ignore [{header}] in this file, and so there is no profile "{name}"',
+                Where(self.config_path, line),
+                f"{self.config_path}:{line} should read: [profile {_quoted(name)}]",
+            )
+        shown, names = text.show(name), self.names()
+        if not names:
+            what = f'there is no profile "{shown}": neither {self.config_path} nor {self.credentials_path} holds any'
             return UnknownProfile(what, None, "aws configure sso   (or: aws configure)")
-        return UnknownProfile(f'there is no profile "{name}"', None, hint)
+        close = text.nearest(name, names)
+        hint = "did you mean " + " or ".join(_quoted(text.show(n)) for n in close) + "?" if close else "awsenv list"
+        return UnknownProfile(f'there is no profile "{shown}"', None, hint)
 
 
 def _quoted(name: str) -> str:

@@ -2,64 +2,72 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from awsenv.config import AwsConfig
+from awsenv.config import AwsConfig, require_sound
 from awsenv.errors import Config
 from awsenv.model import Profile, Setting, Where
+from awsenv.text import show
 
-# The AWS CLI's list of hosts that a start URL may lead to, less what is no API host.
-AWS_OWNED = (
-    ".amazonaws.com",
-    ".amazonaws.com.cn",
-    ".amazonaws.eu",
-    ".api.aws",
-    ".api.amazonwebservices.com.cn",
-    ".aws.amazon.com",
-)
 CARRY_TOKENS = frozenset(("sso", "sso_oidc", "signin"))
+# AWS's own hosts for these services. A suffix alone would not do: under amazonaws.com anybody can have a host that runs
+# his code (execute-api, buckets, search domains), so the service and the region must stand where AWS puts them.
+_REGION = r"[a-z]{2,8}(-[a-z]+)+-\d{1,2}"
+_SUFFIX = r"(amazonaws\.com|amazonaws\.com\.cn|amazonaws\.eu|api\.aws|api\.amazonwebservices\.(com\.cn|eu))"
+_AWS_OWNED = re.compile(
+    rf"((oidc|portal\.sso|signin)(-fips)?\.{_REGION}\.{_SUFFIX}"
+    rf"|({_REGION}\.)?signin\.(aws\.amazon\.com|amazonaws\.cn|amazonaws-us-gov\.com))"
+)
 
 
-def endpoint_of(service: str, profile: Profile, config: AwsConfig, env: Mapping[str, str]) -> str | None:
+def endpoint_of(
+    service: str, profile: Profile, config: AwsConfig, env: Mapping[str, str], trust_any: bool = False
+) -> str | None:
     """The overriding URL for *service* (`sts`, `sso`, `sso_oidc`), or None for AWS's own.
 
     The order is botocore's (configprovider.ConfiguredEndpointProvider): the service's variable, the general variable, the
     profile's `services` section, the profile's `endpoint_url`. The general two never apply to a service that carries
-    tokens, whose URL must also be loopback or AWS's: raises Config otherwise.
+    tokens, whose URL must also be loopback or AWS's, unless *trust_any* (the setting allow_endpoint_override): raises
+    Config otherwise, or where the `services` section is missing.
     """
-    if _is_true(env.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")) or _is_true(
-        _value(profile, "ignore_configured_endpoint_urls")
-    ):
+    ignored = env.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
+    if _is_true(ignored if ignored is not None else _value(profile, "ignore_configured_endpoint_urls")):
         return None
     variable = f"AWS_ENDPOINT_URL_{service.upper()}"
     if env.get(variable):
-        return _checked(service, env[variable], variable, None)
+        return env[variable] if trust_any else _checked(service, env[variable], variable, None)
     if env.get("AWS_ENDPOINT_URL") and service not in CARRY_TOKENS:
         return env["AWS_ENDPOINT_URL"]
     from_section = _from_services(service, profile, config)
     if from_section is not None:
-        return _checked(service, from_section.value, "endpoint_url", from_section.where)
+        url = from_section.value
+        return url if trust_any else _checked(service, url, "endpoint_url", from_section.where)
     general = profile.get("endpoint_url")
     return general.value if general is not None and service not in CARRY_TOKENS else None
 
 
 def _from_services(service: str, profile: Profile, config: AwsConfig) -> Setting | None:
-    from awsenv.sections import nested
-
-    named = profile.get("services")
-    section = config.section("services", named.value) if named is not None else None
-    setting = section.settings.get(service) if section is not None else None
-    url = nested(setting.value).get("endpoint_url") if setting is not None else None
-    return Setting("endpoint_url", url, setting.where) if setting is not None and url else None
+    named = profile.settings.get("services")
+    if named is None:
+        return None
+    section = config.section("services", named.value)
+    if section is None or not (section.settings or section.problems):
+        raise Config(f'services names "{show(named.value)}", and there is no such section', named.where)
+    require_sound(section)
+    setting = section.settings.get(service)
+    url = config.nested(setting).get("endpoint_url") if setting is not None else None
+    return url if url is not None and url.value else None
 
 
 def _checked(service: str, url: str, name: str, where: Where | None) -> str:
     if service in CARRY_TOKENS and not (is_loopback(url) or is_aws_owned(url)):
         raise Config(
-            f"{name} sends Identity Center tokens to a host that is not AWS's: {url}",
+            f"{name} sends Identity Center tokens to a host that is not AWS's: {show(url)}",
             where,
-            f"unset {name}" if where is None else "remove that line",
+            (f"unset {name}" if where is None else "remove that line")
+            + "\nor, if you trust that host: allow_endpoint_override = true under [trust] in awsenv's settings",
         )
     return url
 
@@ -67,15 +75,21 @@ def _checked(service: str, url: str, name: str, where: Where | None) -> str:
 def is_loopback(url: str) -> bool:
     """Whether *url* names this machine."""
     host = _host(url)
-    return host in ("localhost", "::1") or (host.startswith("127.") and host.replace(".", "").isdigit())
+    if host in ("localhost", "::1"):
+        return True
+    parts = host.split(".")
+    return len(parts) == 4 and parts[0] == "127" and all(part.isascii() and part.isdigit() for part in parts)
 
 
 def is_aws_owned(url: str) -> bool:
-    """Whether *url* is https on a host of an AWS partition."""
-    return url.startswith("https://") and _host(url).endswith(AWS_OWNED)
+    """Whether *url* is https on a host where AWS itself answers for a service that carries tokens."""
+    return url[:8].lower() == "https://" and _AWS_OWNED.fullmatch(_host(url)) is not None
 
 
 def _host(url: str) -> str:
+    """The host of a plain http(s) URL; "" for any that two parsers might read differently (user@, backslash, blanks)."""
+    if not url.isascii() or any(c in "@\\" or not c.isprintable() or c == " " for c in url):
+        return ""
     try:
         parts = urlsplit(url)
         return (parts.hostname or "").lower() if parts.scheme in ("http", "https") else ""

@@ -34,9 +34,9 @@ class AwsenvError(Exception):
         self.where = where
         self.hint = hint
 
-    def lines(self) -> list[str]:
-        """The error as a person reads it; what came from outside is filtered by `show`."""
-        place = f"{show(str(self.where))}: " if self.where else ""
+    def lines(self, home: str = "") -> list[str]:
+        """The error as a person reads it, `~` for *home*; what came from outside is filtered by `show`."""
+        place = f"{show(self.where.short(home))}: " if self.where else ""
         first, *more = self.what.split("\n")
         return [
             f"awsenv: {place}{show(first, 500)}",

@@ -24,7 +24,7 @@ def state_of(step: Step, stored: Credentials | None, now: float, kept: bool) -> 
     )
 
 
-def text(plan: Plan, states: Sequence[str] | None = None) -> str:
+def text(plan: Plan, states: Sequence[str] | None = None, home: str = "") -> str:
     """The plan for a person; *states*, one per step, may be left out (the goldens do: they depend on the clock)."""
     lines = [
         f"{show(plan.profile)}   region {show(plan.region)}" if plan.region else f"{show(plan.profile)}   no region"
@@ -33,11 +33,11 @@ def text(plan: Plan, states: Sequence[str] | None = None) -> str:
         state = f"   [{states[number - 1]}]" if states is not None else ""
         lines.append(f"{number}. {show(step.title(), 300)}{state}")
         rows = [("profile", show(step.profile), "")]
-        rows += [(s.key, show(s.value, 200), show(str(s.where), 200)) for s in step.settings]
+        rows += [(s.key, show(s.value, 200), show(s.where.short(home), 200)) for s in step.settings]
         wide = max(len(key) for key, *_ in rows)
         far = max(len(value) for _, value, _ in rows)
         lines += [f"   {key:<{wide}}  {value:<{far}}  {where}".rstrip() for key, value, where in rows]
-    lines += [f"note: {show(str(note), 400)}" for note in plan.notes]
+    lines += [f"note: {show(note.line(home), 400)}" for note in plan.notes]
     return "\n".join(lines) + "\n"
 
 
@@ -58,5 +58,5 @@ def document(plan: Plan, states: Sequence[str]) -> dict[str, object]:
             }
             for step, state in zip(plan.steps, states, strict=True)
         ],
-        "notes": [str(note) for note in plan.notes],
+        "notes": [note.line() for note in plan.notes],
     }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 from awsenv import hot
 from awsenv.config import AwsConfig
 from awsenv.errors import Config, LoginNeeded
 from awsenv.files import read
-from awsenv.model import Lease, Plan, Problem, UseRequest, Where
+from awsenv.model import Lease, Note, Plan, Problem, UseRequest, Where
 from awsenv.plan import build
 from awsenv.ports import Ports, real
 from awsenv.resolve import chain_keys, resolve
@@ -60,15 +61,22 @@ class Taken:
 
 def plan_for(world: World, reading: Reading, request: UseRequest) -> Plan:
     """The plan of *request* in this world."""
-    return build(
-        reading.config,
-        request.profile,
-        env=world.env,
-        session_name=world.session_name,
-        region=request.region,
-        ambient_region=hot.ambient_region(world.env),
-        duration=request.duration,
-    )
+    try:
+        return build(
+            reading.config,
+            request.profile,
+            env=world.env,
+            session_name=world.session_name,
+            region=request.region,
+            ambient_region=hot.ambient_region(world.env),
+            duration=request.duration,
+        )
+    except Config as error:
+        stray = misplaced(world.home, world.credentials_path)
+        if stray is not None:
+            line = f"{stray} exists, and AWS tools read {world.credentials_path}"
+            error.hint = f"{error.hint}\n{line}" if error.hint else line
+        raise
 
 
 def take(world: World, request: UseRequest) -> Taken:
@@ -77,8 +85,8 @@ def take(world: World, request: UseRequest) -> Taken:
     plan = plan_for(world, reading, request)
     store, trouble = open_store(world.store_root)
     ports = real(world, store)
-    mistakes = (f"{mistake.where}: {mistake.what}" for mistake in reading.settings.mistakes)
-    notes = (*((trouble,) if trouble else ()), *mistakes, *(str(note) for note in plan.notes))
+    about = (*(Note(mistake.what, mistake.where) for mistake in reading.settings.mistakes), *plan.notes)
+    notes = (*((trouble,) if trouble else ()), *(note.line(world.home) for note in about))
     account, role = plan.principal
     named = reading.config.profile(request.profile).get("region")
     ambient = request.region is None and named is None
@@ -98,6 +106,17 @@ def take(world: World, request: UseRequest) -> Taken:
     stamps = (*reading.stamps, *_token_stamps(plan, world))
     notes = (*notes, *resolved.notes)
     return Taken(lease, plan, reading.settings, notes, stamps, tuple(chain_keys(plan, ports)), store, ambient)
+
+
+def misplaced(home: str, credentials_path: str) -> str | None:
+    """A credentials file in a folder that is nearly `~/.aws` (`~/.awx`), where the real one is missing."""
+    if hot.stat_of(credentials_path) is not None:
+        return None
+    try:
+        folders = sorted(name for name in os.listdir(home) if name != ".aws" and name.startswith(".aw") and len(name) < 6)
+    except OSError:
+        return None
+    return next((f"{home}/{name}/credentials" for name in folders if hot.stat_of(f"{home}/{name}/credentials")), None)
 
 
 def require_renewable_by_sdks(plan: Plan, reading: Reading) -> None:

@@ -25,6 +25,11 @@ class Where:
     def __str__(self) -> str:
         return f"{self.file}:{self.line}"
 
+    def short(self, home: str) -> str:
+        """The same with `~` for *home*, as people write it."""
+        inside = bool(home) and self.file.startswith(f"{home}/")
+        return f"~{str(self)[len(home) :]}" if inside else str(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:
@@ -227,8 +232,9 @@ class Note:
     text: str
     where: Where | None = None
 
-    def __str__(self) -> str:
-        return f"{self.where}: {self.text}" if self.where else self.text
+    def line(self, home: str = "") -> str:
+        """One line for a person."""
+        return f"{self.where.short(home)}: {self.text}" if self.where else self.text
 
 
 @dataclass(frozen=True, slots=True)

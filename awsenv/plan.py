@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import cast
 
 from awsenv.config import AwsConfig, require_sound
 from awsenv.endpoints import endpoint_of
 from awsenv.errors import Config, SourceLoop, Usage
-from awsenv.model import Claim, Note, Plan, Profile, Setting, Step
+from awsenv.model import Claim, Note, Plan, Profile, Setting, Step, Where
 from awsenv.sources import SOURCES
-from awsenv.sources.assume_role import HOUR, LONGEST, SHORTEST, AssumeRole
+from awsenv.sources.assume_role import HOUR, LONGEST, SHORTEST, AssumeRole, has_own_keys
 from awsenv.sources.static import StaticKeys
 from awsenv.text import show
+
+# What a profile holds that authenticates nobody by itself → what is missing beside it.
+_LACKS = (
+    ("aws_secret_access_key", "add: aws_access_key_id, in the same section of the same file"),
+    ("sso_session", "add: sso_account_id and sso_role_name"),
+    ("source_profile", "add: role_arn"),
+)
+_LACKS_ALL = "give it keys, a role_arn with a source_profile, or an sso_session with an account and a role"
 
 
 @dataclass(frozen=True)
@@ -25,11 +32,12 @@ class PlanContext:
     region: str | None
     env: Mapping[str, str]
     session_name: str
+    trust_endpoints: bool = False
     as_source: bool = False
 
     def endpoint(self, service: str) -> str | None:
         # From the profile that was asked for, not its source's: that is whose settings botocore's clients see.
-        return endpoint_of(service, self.requested, self.config, self.env)
+        return endpoint_of(service, self.requested, self.config, self.env, self.trust_endpoints)
 
     def sso_session(self, name: str) -> Profile | None:
         section = self.config.section("sso-session", name)
@@ -50,68 +58,90 @@ def build(
     region: str | None = None,
     ambient_region: str | None = None,
     duration: int | None = None,
+    trust_endpoints: bool = False,
 ) -> Plan:
     """How *name* gets its credentials, root first.
 
     *region* was asked for and wins over the profile's own, *ambient_region* is what the user had before awsenv;
-    *duration* is the seconds asked for on the last AssumeRole. Raises Config (UnknownProfile, SourceLoop, …) with the
+    *duration* is the seconds asked for on the last AssumeRole; *trust_endpoints* lets tokens go to any host. Raises Config (UnknownProfile, SourceLoop, …) with the
     file and line, or Usage where *duration* has nothing to apply to.
     """
     requested = config.profile(name)
     require_sound(requested)
     own = requested.get("region")
     effective = region or (own.value if own is not None else None) or ambient_region
-    context = PlanContext(config, requested, effective, env, session_name)
+    context = PlanContext(config, requested, effective, env, session_name, trust_endpoints)
     claims, profiles = _chain(config, requested, context)
     steps = tuple(claim.step for claim in reversed(claims))
     notes = tuple(note for claim in claims for note in claim.notes)
-    notes += tuple(note for profile in profiles for note in (*config.notes_for(profile.name), *_comments(profile)))
+    notes += tuple(note for profile in profiles for note in config.notes_for(profile.name)) + _comments(profiles, steps)
     if duration is not None:
         steps = _with_duration(steps, duration)
     steps, capped = cap_chained_roles(steps)
-    return Plan(name, effective, steps, notes + capped, requested.ours_alone)
+    return Plan(name, effective, steps, notes + capped, _is_ours_alone(config, profiles))
 
 
 def _chain(config: AwsConfig, profile: Profile, context: PlanContext) -> tuple[list[Claim], list[Profile]]:
     claims: list[Claim] = []
-    profiles = [profile]
-    trail: list[Setting] = []
+    profiles: dict[str, Profile] = {profile.name: profile}
+    trail: list[tuple[str, Setting]] = []
     while True:
         claim = _first_claim(profile, context, trail)
-        if any(claim.step == earlier.step for earlier in claims):  # frozen equality is the loop detector
-            raise _loop(claims, claim)
         claims.append(claim)
-        if claim.upstream is None:
-            return claims, profiles
-        trail.append(claim.upstream)
-        profile = config.profile(claim.upstream.value, asked_by=claim.upstream)
+        source = claim.upstream
+        if source is None:
+            return claims, list(profiles.values())
+        trail.append((profile.name, source))
+        if not config.has(source.value):
+            raise _missing(config, trail)
+        # botocore's rule (AssumeRoleProvider._validate_source_profile): nobody twice, but for one with keys that names itself.
+        again = profiles.get(source.value)
+        if again is not None and not (again is profile and has_own_keys(again)):
+            raise _loop(trail)
+        profile = again or config.profile(source.value)
         require_sound(profile)
-        profiles.append(profile)
+        profiles[profile.name] = profile
         context = replace(context, as_source=True)
 
 
-def _first_claim(profile: Profile, context: PlanContext, trail: list[Setting]) -> Claim:
+def _first_claim(profile: Profile, context: PlanContext, trail: list[tuple[str, Setting]]) -> Claim:
     for source in SOURCES:
         claim = source(profile, context)
         if claim is not None:
             return claim
     held = ", ".join(show(key) for key in profile.settings) or "nothing"
-    what = f'"{profile.name}" does not say how to authenticate; it holds: {held}'
-    if context.as_source:
+    hint = next((hint for key, hint in _LACKS if profile.get(key) is not None), _LACKS_ALL)
+    if trail:
         what = f'the source profile "{profile.name}" has no credentials; it holds: {held}'
-        raise Config(what, trail[-1].where, f"give {show(profile.name)} keys, an sso_session or a role_arn")
-    raise Config(what, profile.where, "give it keys, a role_arn with a source_profile, or an sso_session")
+        raise Config("\n".join((what, *_lines(trail))), profile.where, hint)
+    raise Config(f'"{profile.name}" does not say how to authenticate; it holds: {held}', profile.where, hint)
 
 
-def _loop(claims: list[Claim], again: Claim) -> SourceLoop:
-    lines = [
-        f"{claim.step.profile} → {claim.upstream.value}   ({claim.upstream.where})"
-        for claim in claims
-        if claim.upstream is not None
+def _missing(config: AwsConfig, trail: list[tuple[str, Setting]]) -> Config:
+    _, source = trail[-1]
+    error = config.unknown(source.value)
+    reason = f"{error.where}: {error.what}" if error.where else "there is no such profile"
+    what = f'source_profile names "{show(source.value)}": {reason}'
+    return Config("\n".join((what, *_lines(trail))), source.where, error.hint)
+
+
+def _loop(trail: list[tuple[str, Setting]]) -> SourceLoop:
+    _, source = trail[-1]
+    what = f'the source profiles lead in a circle, back to "{show(source.value)}":'
+    return SourceLoop(
+        "\n".join((what, *_lines(trail))), source.where, "one of them needs keys or an sso_session of its own"
+    )
+
+
+def _lines(trail: list[tuple[str, Setting]]) -> list[str]:
+    return [f"{name} → {show(source.value)}   ({source.where})" for name, source in trail]
+
+
+def _is_ours_alone(config: AwsConfig, profiles: list[Profile]) -> bool:
+    sessions = [
+        config.section("sso-session", p.settings["sso_session"].value) for p in profiles if p.get("sso_session")
     ]
-    start = again.step.profile
-    what = "\n".join((f'the source profiles lead in a circle, back to "{start}":', *lines))
-    return SourceLoop(what, None, "one of them needs keys or an sso_session of its own")
+    return any(profile.ours_alone for profile in (*profiles, *(section for section in sessions if section is not None)))
 
 
 def _with_duration(steps: tuple[Step, ...], seconds: int) -> tuple[Step, ...]:
@@ -121,10 +151,11 @@ def _with_duration(steps: tuple[Step, ...], seconds: int) -> tuple[Step, ...]:
         step = steps[i]
         if isinstance(step, AssumeRole):
             return (*steps[:i], replace(step, seconds=seconds), *steps[i + 1 :])
+    last = steps[-1]
     raise Usage(
-        f'--duration has nothing to apply to: "{steps[-1].profile}" assumes no role by itself',
-        steps[-1].settings[0].where if steps[-1].settings else None,
-        "the length of an Identity Center session is set on its permission set",
+        f'--duration has nothing to apply to: "{last.profile}" assumes no role by itself',
+        last.settings[0].where if last.settings else None,
+        "the length of its session is set on the permission set" if last.is_role_session else None,
     )
 
 
@@ -134,18 +165,18 @@ def cap_chained_roles(steps: tuple[Step, ...]) -> tuple[tuple[Step, ...], tuple[
     notes: list[Note] = []
     for i, step in enumerate(steps):
         reason = _cap_reason(steps[i - 1]) if i else None
-        if reason and isinstance(step, AssumeRole) and (step.seconds or HOUR) > HOUR:
-            where = next((s.where for s in step.settings if s.key == "duration_seconds"), None)
-            asked = cast(int, step.seconds)
-            notes.append(
-                Note(
-                    f"{step.profile}: {asked} s asked for, 3600 s taken: {reason}, and AWS caps what is chained on one",
-                    where,
-                )
-            )
+        if reason and isinstance(step, AssumeRole) and step.seconds is not None and step.seconds > HOUR:
+            what = f"{step.profile}: {step.seconds} s asked for, {HOUR} s taken: {reason}, and AWS caps what is chained on one"
+            notes.append(Note(what, _asked_at(step)))
             step = replace(step, seconds=HOUR)
         capped.append(step)
     return tuple(capped), tuple(notes)
+
+
+def _asked_at(step: AssumeRole) -> Where | None:
+    """The line that asks for the step's length; None where the command line does."""
+    setting = next((s for s in step.settings if s.key == "duration_seconds"), None)
+    return setting.where if setting is not None and setting.value == str(step.seconds) else None
 
 
 def _cap_reason(upstream: Step) -> str | None:
@@ -156,9 +187,15 @@ def _cap_reason(upstream: Step) -> str | None:
     return None
 
 
-def _comments(profile: Profile) -> tuple[Note, ...]:
+def _comments(profiles: list[Profile], steps: tuple[Step, ...]) -> tuple[Note, ...]:
+    """A note for every value that we read without its comment: the profiles' own, and what they took from elsewhere."""
+    used = [setting for profile in profiles for setting in profile.settings.values()]
+    used += [setting for step in steps for setting in step.settings]
     return tuple(
-        Note(f"{s.key}: read as {s.value}; the AWS CLI takes the comment behind it as part of the value", s.where)
-        for s in profile.settings.values()
+        Note(
+            f"{s.key}: read as {s.value or 'empty'}; the AWS CLI takes the comment behind it as part of the value",
+            s.where,
+        )
+        for s in {s.where: s for s in used}.values()
         if s.comment
     )

@@ -24,4 +24,4 @@ def run(world: World, request: UseRequest, as_json: bool) -> Outcome:
         states.append(explain.state_of(step, stored, world.clock(), kept=not isinstance(store, NoStore)))
     if as_json:
         return Outcome(json.dumps(explain.document(plan, states), indent=2) + "\n")
-    return Outcome(explain.text(plan, states), (f"awsenv: {trouble}",) if trouble else ())
+    return Outcome(explain.text(plan, states, world.home), (f"awsenv: {trouble}",) if trouble else ())

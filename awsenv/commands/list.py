@@ -47,14 +47,14 @@ def run(world: World, as_json: bool, names: bool, width: int, colour: bool) -> O
         return Outcome(notes=(f"no profiles in {world.config_path} or {world.credentials_path}",))
     current = world.env.get("AWSENV_PROFILE")
     cells = [(("→ " if row.profile == current else "  ") + row.profile, *list(vars(row).values())[1:]) for row in rows]
-    return Outcome(table(("  profile", "way", "account", "role", "region", "state"), cells, width, colour))
+    return Outcome(table(("  profile", "way", "account", "role", "region", "state"), cells, width, colour, whole=(2, 4)))
 
 
 def _row(world: World, reading: Reading, name: str, store: Store, ports: Ports) -> Row:
     try:
         plan = plan_for(world, reading, UseRequest(name))
     except AwsenvError as error:
-        place = f"{error.where}: " if error.where else ""
+        place = f"{error.where.short(world.home)}: " if error.where else ""
         return Row(name, "?", "", "", "", place + error.what.split("\n")[0])
     account, role = plan.principal
     way = " → ".join(WAYS.get(step.kind, step.kind) for step in plan.steps)

@@ -18,7 +18,7 @@ def run(world: World, as_json: bool, template: bool) -> Outcome:
     path = world.settings_path
     settings = read_settings(path)
     found = rows(settings)
-    notes = tuple(f"awsenv: {show(str(m.where), 300)}: {show(m.what, 300)}" for m in settings.mistakes)
+    notes = tuple(f"awsenv: {show(m.where.short(world.home), 300)}: {show(m.what, 300)}" for m in settings.mistakes)
     code = 3 if settings.mistakes else 0
     if as_json:
         values = [{"name": name, "value": value, "from": origin} for name, value, origin in found]

@@ -8,7 +8,7 @@ from typing import ClassVar
 from awsenv.errors import Config, Denied, LoginNeeded
 from awsenv.model import Claim, Context, Credentials, Note, Profile, Setting, Step, Where
 from awsenv.ports import Ports
-from awsenv.text import word
+from awsenv.text import left, show, word
 
 SHORTEST, HOUR, LONGEST = 900, 3600, 43200  # seconds; the STS model's limits, and AWS's for chained roles
 _USED = ("role_arn", "source_profile", "external_id", "role_session_name", "duration_seconds", "mfa_serial")
@@ -30,7 +30,8 @@ class AssumeRole(Step):
     is_role_session: ClassVar[bool] = True
 
     def title(self) -> str:
-        return f"assume role {self.role_arn}"
+        length = f", for {left(self.seconds)}" if self.seconds else ""
+        return f"assume role {self.role_arn}{length}{f', at {self.endpoint}' if self.endpoint else ''}"
 
     def identity(self) -> tuple[str, ...]:
         length = str(self.seconds or HOUR)
@@ -83,19 +84,28 @@ class AssumeRole(Step):
         return next((setting.where for setting in self.settings if setting.key == key), None)
 
 
+def has_own_keys(profile: Profile) -> bool:
+    """botocore's test (AssumeRoleProvider._has_static_credentials) of a source profile: either half of a key will do."""
+    return "aws_access_key_id" in profile.settings or "aws_secret_access_key" in profile.settings
+
+
 def claim(profile: Profile, context: Context) -> Claim | None:
     """`role_arn` without `web_identity_token_file` (botocore's rule, credentials.AssumeRoleProvider)."""
-    role = profile.get("role_arn")
-    if role is None or profile.get("web_identity_token_file") is not None:
+    role = profile.settings.get("role_arn")
+    if role is None or "web_identity_token_file" in profile.settings:
         return None
-    source, direct = profile.get("source_profile"), profile.get("credential_source")
+    if context.as_source and has_own_keys(profile):
+        return None  # As a source, a profile's own keys make its role_arn void; that lets a profile name itself.
+    source, direct = profile.settings.get("source_profile"), profile.settings.get("credential_source")
     if source is not None and direct is not None:
         raise Config(
             f'"{profile.name}" has both source_profile and credential_source', direct.where, "keep one of the two"
         )
     if direct is not None:
         raise Config(
-            f"awsenv can't use credential_source yet ({direct.value})", direct.where, "name a source_profile instead"
+            f"awsenv can't use credential_source yet ({show(direct.value)})",
+            direct.where,
+            "name a source_profile instead",
         )
     if source is None:
         raise Config(
@@ -125,21 +135,22 @@ def claim(profile: Profile, context: Context) -> Claim | None:
 
 def _checked_arn(role: Setting) -> str:
     parts = role.value.split(":", 5)
-    if len(parts) < 6 or parts[0] != "arn" or not parts[5].startswith("role/"):
-        raise Config(f"{role.value} is not the ARN of a role", role.where, "arn:aws:iam::ACCOUNT:role/NAME")
-    if not (len(parts[4]) == 12 and parts[4].isdigit()):
-        raise Config(f"an account id has twelve digits: {parts[4]}", role.where)
+    if len(parts) < 6 or parts[0] != "arn" or not parts[5].startswith("role/") or len(role.value.split()) != 1:
+        what = f"{show(role.value)} is not the ARN of a role" if role.value else "role_arn is empty"
+        raise Config(what, role.where, "arn:aws:iam::ACCOUNT:role/NAME")
+    if not (len(parts[4]) == 12 and parts[4].isascii() and parts[4].isdigit()):
+        raise Config(f"an account id has twelve digits: {show(parts[4])}", role.where)
     return role.value
 
 
 def _seconds(setting: Setting | None) -> tuple[int | None, tuple[Note, ...]]:
     if setting is None:
         return None, ()
-    if not (setting.value.isascii() and setting.value.isdigit()):
-        return None, (
-            Note(f"duration_seconds = {setting.value} is no number of seconds; AWS tools ignore it", setting.where),
-        )
-    seconds = int(setting.value)
+    try:
+        seconds = int(setting.value)  # as botocore does, `3_600` and all
+    except ValueError:
+        what = f"duration_seconds = {show(setting.value)} is no number of seconds; it is ignored, as AWS tools do"
+        return None, (Note(what, setting.where),)
     if not SHORTEST <= seconds <= LONGEST:
         raise Config(f"a role lasts from {SHORTEST} to {LONGEST} seconds, not {seconds}", setting.where)
     return seconds, ()

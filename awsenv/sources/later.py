@@ -7,8 +7,8 @@ from awsenv.model import Claim, Context, Profile
 
 
 def claim_web_identity(profile: Profile, context: Context) -> Claim | None:
-    """`web_identity_token_file` with `role_arn`."""
-    if profile.get("role_arn") is not None:
+    """`web_identity_token_file`, with `role_arn` or (an error in botocore too) without."""
+    if profile.get("web_identity_token_file") is not None:  # an empty one is none, to botocore as well
         _refuse(profile, "web_identity_token_file")
     return None
 
@@ -26,6 +26,6 @@ def claim_process(profile: Profile, context: Context) -> Claim | None:
 
 
 def _refuse(profile: Profile, key: str) -> None:
-    setting = profile.get(key)
+    setting = profile.settings.get(key)
     if setting is not None:
         raise Config(f'awsenv can\'t use {key} yet, which is how "{profile.name}" authenticates', setting.where)

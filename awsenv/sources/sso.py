@@ -8,7 +8,7 @@ from typing import ClassVar
 from awsenv.errors import AwsenvError, Config, Denied, LoginNeeded, TokenRejected
 from awsenv.model import Claim, Context, Credentials, Profile, Setting, SsoToken, Step, Where
 from awsenv.ports import Ports
-from awsenv.text import ago, nearest, word
+from awsenv.text import ago, nearest, show, word
 
 RENEW_FROM = 600.0  # seconds before a token's end in which it is renewed while it still works
 RENEW_BY = 60.0  # below this it is as good as ended
@@ -37,7 +37,8 @@ class SsoRole(Step):
 
     def title(self) -> str:
         through = f'sso-session "{self.session}"' if self.session is not None else self.start_url
-        return f"Identity Center role {self.role} in {self.account} through {through}"
+        at = " and ".join(dict.fromkeys(url for url in (self.endpoint, self.oidc_endpoint) if url))
+        return f"Identity Center role {self.role} in {self.account} through {through}{f', at {at}' if at else ''}"
 
     def identity(self) -> tuple[str, ...]:
         return (self.token_key, self.start_url, self.sso_region, self.account, self.role, self.endpoint or "")
@@ -151,23 +152,23 @@ class SsoRole(Step):
 
 def claim(profile: Profile, context: Context) -> Claim | None:
     """`sso_account_id` or `sso_role_name` (botocore's rule, credentials.SSOProvider); a bare `sso_session` is no role."""
-    if profile.get("sso_account_id") is None and profile.get("sso_role_name") is None:
+    asked = profile.settings.get("sso_account_id") or profile.settings.get("sso_role_name")
+    if asked is None:
         return None
-    session = profile.get("sso_session")
-    found = {key: setting for key in _REQUIRED if (setting := profile.get(key)) is not None}
+    session = profile.settings.get("sso_session")
+    found = dict(profile.settings)
     if session is not None:
         _merge_session(session, found, context)
-    missing = [key for key in _REQUIRED if key not in found]
+    missing = [key for key in _REQUIRED if key not in found or not found[key].value]
     if missing:
-        first = next(iter(found.values()))
         raise Config(
             f'"{profile.name}" is an Identity Center profile without {" and ".join(missing)}',
-            first.where,
+            asked.where,
             "add: sso_session = NAME" if session is None and "sso_start_url" in missing else None,
         )
     account = found["sso_account_id"]
-    if not (len(account.value) == 12 and account.value.isdigit()):
-        raise Config(f"an account id has twelve digits: sso_account_id = {account.value}", account.where)
+    if not (len(account.value) == 12 and account.value.isascii() and account.value.isdigit()):
+        raise Config(f"an account id has twelve digits: sso_account_id = {show(account.value)}", account.where)
     order = (session, *(found[key] for key in _REQUIRED))
     return Claim(
         SsoRole(
@@ -185,20 +186,20 @@ def claim(profile: Profile, context: Context) -> Claim | None:
 
 
 def _merge_session(session: Setting, found: dict[str, Setting], context: Context) -> None:
+    """Put the section's settings into *found*, all of them, as botocore does; one that both hold must be the same in both."""
     section = context.sso_session(session.value)
+    name = f"[sso-session {word(show(session.value))}]"
     if section is None:
         raise Config(
-            f'sso_session names "{session.value}", and there is no [sso-session {session.value}]',
+            f'sso_session names "{show(session.value)}", and there is no {name}',
             session.where,
-            f"aws configure sso-session   (or write the section [sso-session {session.value}])",
+            f"aws configure sso-session   (or write the section {name})",
         )
     for key in ("sso_start_url", "sso_region"):
-        theirs, ours = section.get(key), found.get(key)
-        if theirs is not None and ours is not None and theirs.value != ours.value:
-            raise Config(
-                f"{key} differs from the one in [sso-session {session.value}] ({theirs.where})",
-                ours.where,
-                "remove this line",
-            )
-        if theirs is not None:
-            found[key] = theirs
+        if section.get(key) is None:  # not even where the profile holds it: the login is the section's
+            raise Config(f"{name} has no {key}", section.where)
+    for key, theirs in section.settings.items():
+        ours = found.get(key)
+        if ours is not None and ours.value != theirs.value:
+            raise Config(f"{key} differs from the one in {name} ({theirs.where})", ours.where, "remove this line")
+        found[key] = theirs

@@ -45,15 +45,6 @@ class StaticKeys(Step):
         return Credentials(self.access_key_id, secret, token, account_id=self.account_id)
 
 
-def claim_as_source(profile: Profile, context: Context) -> Claim | None:
-    """As a source, a profile's own keys win over its role_arn; botocore does the same, which makes self-sourcing legal."""
-    if not context.as_source:
-        return None
-    if profile.get("aws_access_key_id") is None or profile.get("aws_secret_access_key") is None:
-        return None
-    return _claim(profile, profile.settings)
-
-
 def claim_in_credentials(profile: Profile, context: Context) -> Claim | None:
     """Keys in the credentials file."""
     keys = context.own_keys(profile.name, True)
@@ -69,22 +60,27 @@ def claim_in_config(profile: Profile, context: Context) -> Claim | None:
 def _claim(profile: Profile, keys: Mapping[str, Setting]) -> Claim:
     key = keys["aws_access_key_id"]
     secret = keys.get("aws_secret_access_key")
-    if secret is None or not secret.value:
+    if secret is None:
         raise Config(
             f'"{profile.name}" has aws_access_key_id without aws_secret_access_key beside it',
             key.where,
             "both belong in the same section of the same file",
         )
     token = next((keys[name] for name in _TOKEN_KEYS if name in keys and keys[name].value), None)
+    for setting in (key, secret, token):
+        if setting is not None and (not setting.value or "\n" in setting.value):
+            raise Config(f"{setting.key} is {'longer than a line' if setting.value else 'empty'}", setting.where)
     account = keys.get("aws_account_id")
-    shown = Setting("aws_access_key_id", f"****{key.value[-4:]}", key.where)
+    shown = [Setting("aws_access_key_id", f"****{key.value[-4:]}", key.where)]
+    if token is not None:
+        shown.append(Setting(token.key, "****", token.where))
     return Claim(
         StaticKeys(
             profile=profile.name,
-            settings=(shown,),
+            settings=tuple(shown),
             access_key_id=key.value,
             secret_at=secret.where,
             token_at=token.where if token else None,
-            account_id=account.value if account else None,
+            account_id=account.value if account and account.value else None,
         )
     )

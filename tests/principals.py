@@ -1,0 +1,235 @@
+"""Who a profile turns out to be: by botocore's own resolver over faked AWS clients, and by our plan. Values that compare.
+
+A principal is (root, hops, region): the root is where the first credentials come from, a hop one AssumeRole with all that
+it was asked with. None is a profile that doesn't resolve.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pathlib
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+from unittest.mock import patch
+
+import botocore.credentials
+import botocore.session
+import botocore.tokens
+from botocore.configprovider import ConfiguredEndpointProvider
+from botocore.exceptions import InvalidConfigError
+
+from awsenv.config import AwsConfig
+from awsenv.errors import AwsenvError
+from awsenv.files import locate
+from awsenv.model import Plan, Where
+from awsenv.plan import build
+from awsenv.sources.assume_role import AssumeRole
+from awsenv.sources.sso import SsoRole
+from awsenv.sources.static import StaticKeys
+from tests.generated import SESSIONS, START_URLS, Case
+
+UNNAMED = "awsenv-unnamed"
+NO_SECTION = "services names a section that is not there"
+LATER = datetime.now(UTC) + timedelta(days=1)
+
+
+class Root(NamedTuple):
+    """*what*: keys, sso, process, web identity, environment, instance. *own* is the service's own endpoint override."""
+
+    what: str
+    about: tuple[str | None, ...] = ()
+    endpoint: str | None = None
+    own: str | None = None
+
+
+class Hop(NamedTuple):
+    arn: str
+    external_id: str | None
+    mfa_serial: str | None
+    seconds: int | None
+    session_name: str | None
+    endpoint: str | None
+
+
+class Principal(NamedTuple):
+    root: Root
+    hops: tuple[Hop, ...]
+    region: str | None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one side makes of a profile: a principal, or why not."""
+
+    principal: Principal | None
+    error: Exception | None = None
+    plan: Plan | None = None
+
+
+class Theirs:
+    """botocore's resolver over the files of one case, with every client, process and metadata service faked."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self._folder = folder
+        self._known: dict[str, tuple[Root, tuple[Hop, ...]]] = {}
+        for key in (*SESSIONS, *START_URLS):
+            self._write_token(key)
+
+    def _write_token(self, key: str) -> None:
+        token = {"accessToken": f"token of {key}", "expiresAt": LATER.strftime("%Y-%m-%dT%H:%M:%SZ")}
+        token |= {"startUrl": "https://d-1.awsapps.com/start", "region": "eu-west-1"}
+        name = hashlib.sha1(key.encode()).hexdigest()
+        (self._folder / f"{name}.json").write_text(json.dumps(token))
+
+    def answers(self, case: Case, as_the_cli: bool = False) -> dict[str, Answer]:
+        """Who botocore is as each profile of *case*; *as_the_cli*: with one cache for all, as the AWS CLI has on its disk."""
+        env = self._placed(case)
+        process = {"access_key": self._mint(Root("process")), "secret_key": "s", "expiry_time": None}
+        instance = botocore.credentials.Credentials(self._mint(Root("instance")), "s") if case.on_instance else None
+        cache: dict[str, object] | None = {} if as_the_cli else None
+        with (
+            patch.dict("os.environ", env),
+            patch.object(botocore.credentials.SSOProvider, "_SSO_TOKEN_CACHE_DIR", str(self._folder)),
+            patch.object(botocore.tokens.SSOTokenProvider, "_SSO_TOKEN_CACHE_DIR", str(self._folder)),
+            patch.object(botocore.credentials.ProcessProvider, "_retrieve_credentials_using", lambda *_: process),
+            patch.object(botocore.credentials.FileWebIdentityTokenLoader, "__call__", lambda _: "web token"),
+            patch.object(botocore.credentials.ContainerProvider, "load", lambda _: None),
+            patch.object(botocore.credentials.InstanceMetadataProvider, "load", lambda _: instance),
+        ):
+            return {name: self._answer(name, cache) for name in case.names()}
+
+    def names(self, case: Case) -> set[str]:
+        """The profiles that botocore finds in the files of *case*."""
+        with patch.dict("os.environ", self._placed(case)):
+            return set(botocore.session.Session(include_builtin_handlers=False).available_profiles)
+
+    def _placed(self, case: Case) -> dict[str, str]:
+        for name, data in case.files().items():
+            (self._folder / name).write_bytes(data)
+        return {
+            "AWS_CONFIG_FILE": str(self._folder / "config"),
+            "AWS_SHARED_CREDENTIALS_FILE": str(self._folder / "credentials"),
+            "AWS_ACCESS_KEY_ID": "ENVIRONMENT",
+            "AWS_SECRET_ACCESS_KEY": "s",
+            **case.env,
+        }
+
+    def _answer(self, name: str, cache: dict[str, object] | None) -> Answer:
+        session = botocore.session.Session(profile=name, include_builtin_handlers=False)  # they are 4/5 of its cost
+        session.create_client = lambda service, **asked: _Client(self, session, service, asked)
+        try:
+            resolver = botocore.credentials.create_credential_resolver(session, cache=cache)
+            resolver.get_provider("assume-role")._prompter = lambda prompt: "123456"
+            found = resolver.load_credentials()
+            if found is None:
+                return Answer(None)
+            frozen = found.get_frozen_credentials()
+            root, hops = self._whose(frozen.access_key, frozen.secret_key, frozen.token)
+            return Answer(Principal(root, hops, session.get_scoped_config().get("region")))
+        except Exception as error:  # whatever stops botocore: it does not resolve
+            return Answer(None, error)
+
+    def _mint(self, root: Root, hops: tuple[Hop, ...] = ()) -> str:
+        key = f"minted {len(self._known)}"
+        self._known[key] = root, hops
+        return key
+
+    def _whose(self, key: str, secret: str, token: str | None) -> tuple[Root, tuple[Hop, ...]]:
+        if key == "ENVIRONMENT":
+            return Root("environment"), ()
+        return self._known.get(key, (Root("keys", (key, secret, token)), ()))
+
+    def issue(self, caller: tuple[str, str, str | None], endpoint: str | None, asked: dict[str, object]) -> str:
+        """The key of an AssumeRole that *caller* made."""
+        root, hops = self._whose(*caller)
+        session_name = str(asked["RoleSessionName"])
+        hop = Hop(
+            asked["RoleArn"],
+            asked.get("ExternalId"),
+            asked.get("SerialNumber"),
+            asked.get("DurationSeconds"),
+            None if session_name.startswith("botocore-session-") else session_name,
+            endpoint,
+        )
+        return self._mint(root, (*hops, hop))
+
+    def issue_root(self, root: Root) -> str:
+        return self._mint(root)
+
+
+class _Client:
+    """A client of sts or sso that answers with keys which stand for who asked, and for what."""
+
+    class exceptions:
+        class UnauthorizedException(Exception):
+            pass
+
+    def __init__(
+        self, theirs: Theirs, session: botocore.session.Session, service: str, asked: dict[str, object]
+    ) -> None:
+        self._theirs, self._service, self._asked = theirs, service, asked
+        store = session.get_component("config_store")
+        ignored = store.get_config_variable("ignore_configured_endpoint_urls")
+        lookup = ConfiguredEndpointProvider(session.full_config, session.get_scoped_config(), service)
+        self._endpoint = None if ignored else lookup.provide()
+        self._own = None if ignored else self._own_of(lookup)
+
+    @staticmethod
+    def _own_of(lookup: ConfiguredEndpointProvider) -> str | None:
+        try:
+            return lookup._get_endpoint_url_environment_service() or lookup._get_endpoint_url_config_service()
+        except InvalidConfigError:
+            return NO_SECTION
+
+    def assume_role(self, **asked: object) -> dict[str, object]:
+        names = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
+        caller = tuple(self._asked.get(name) for name in names)
+        return self._reply(self._theirs.issue(caller, self._endpoint, asked))
+
+    def assume_role_with_web_identity(self, **asked: object) -> dict[str, object]:
+        return self._reply(self._theirs.issue_root(Root("web identity", (str(asked["RoleArn"]),))))
+
+    def _reply(self, key: str) -> dict[str, object]:
+        keys = {"AccessKeyId": key, "SecretAccessKey": "s", "SessionToken": "t", "Expiration": LATER.isoformat()}
+        return {"Credentials": keys}
+
+    def get_role_credentials(self, **asked: str) -> dict[str, object]:
+        about = (asked["accountId"], asked["roleName"], asked["accessToken"], self._asked["config"].region_name)
+        key = self._theirs.issue_root(Root("sso", about, self._endpoint, self._own))
+        expiration = LATER.timestamp() * 1000
+        keys = {"accessKeyId": key, "secretAccessKey": "s", "sessionToken": "t", "expiration": expiration}
+        return {"roleCredentials": keys}
+
+
+def ours(case: Case, name: str) -> Answer:
+    """Who awsenv plans to be as *name*."""
+    files = case.files()
+    config = AwsConfig(files["config"], files["credentials"], "config", "credentials")
+    try:
+        plan = build(config, name, env=case.env, session_name=UNNAMED)
+        root = _root(plan, files)
+        hops = [_hop(step) for step in plan.steps[1:]]
+        return Answer(Principal(root, tuple(hops), plan.region), plan=plan)
+    except AwsenvError as error:
+        return Answer(None, error)
+
+
+def _root(plan: Plan, files: dict[str, bytes]) -> Root:
+    def value(where: Where | None) -> str | None:
+        return locate(files[where.file], where)[0] if where is not None else None
+
+    step = plan.steps[0]
+    if isinstance(step, StaticKeys):
+        return Root("keys", (step.access_key_id, value(step.secret_at), value(step.token_at)))
+    assert isinstance(step, SsoRole)
+    return Root(
+        "sso", (step.account, step.role, f"token of {step.token_key}", step.sso_region), step.endpoint, step.endpoint
+    )
+
+
+def _hop(step: object) -> Hop:
+    assert isinstance(step, AssumeRole)
+    name = None if step.session_name == UNNAMED else step.session_name
+    return Hop(step.role_arn, step.external_id, step.mfa_serial, step.seconds, name, step.endpoint)
