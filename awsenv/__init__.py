@@ -3,7 +3,9 @@
 The codemap. A verb comes in at the top and leaves at the bottom.
 
     __main__.py    the front door, run by the shim by path; the only writer of stdout and of exit codes
-    hot.py         the fast lane: the hot verbs answered from the store, with sys, os and time alone
+    hot.py         the fast lane: `use` answered from the store, with sys, os and time alone
+    shelf.py       the store as hot.py reads it;  turn.py  its lock, on a miss;  quick.py  off, current, init, list --names
+    cold.py        all that hot.py can't answer; errors end here
     cli.py         the Typer face: signatures and help → requests; no logic
     world.py       World: environment, clock, paths, who we are
     model.py       the values that flow: Profile, Step, Plan, Credentials, Lease, EnvChange, Outcome
@@ -12,6 +14,7 @@ The codemap. A verb comes in at the top and leaves at the bottom.
     endpoints.py   where a service is called when the user overrides AWS's own
     plan.py        AwsConfig + profile → Plan, and the passes on top of it
     sources/       one way of authenticating a file; SOURCES is their precedence
+    lease.py       a request → an identity in hand: read, plan, resolve; what `use`, `export`, `exec` and `whoami` share
     resolve.py     Plan + Store + Ports → Credentials: what is fresh is taken, the rest fetched, root first
     store.py       the store's port, and files behind it: 0600 in 0700, atomic, locked;  index.py  what hot.py reads
     change.py      Lease → what changes in the environment
@@ -20,7 +23,7 @@ The codemap. A verb comes in at the top and leaves at the bottom.
     process.py     becoming another program
     variables.py   the names of the environment variables;  text.py  words for people;  assets.py  finds shell/
     settings.py    our own settings;  prompt.py  how a lease presents itself;  explain.py  a plan, in words
-    commands/      one verb a file → Outcome
+    commands/      one verb a file → Outcome;  rcfile.py  a shell's rc text with our lines in it, and without
     render/        shells.py: how a shell sets a variable;  formats.py: what `export` prints;  table.py
     demo/          a fake AWS on loopback, for `awsenv demo` and for the tests
 """

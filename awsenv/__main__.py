@@ -8,7 +8,8 @@ import os
 import sys
 
 if not __package__:
-    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    # At the end: where this is a site-packages, a module of the same name there must not come before Python's own.
+    sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from awsenv import hot
 

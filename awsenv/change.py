@@ -1,4 +1,4 @@
-"""Lease → what changes in the environment. Pure. Its reverse, `off`, is hot.reverse."""
+"""Lease → what changes in the environment. Pure. Its reverse, `off`, is quick.reverse."""
 
 from __future__ import annotations
 

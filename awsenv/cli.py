@@ -193,6 +193,22 @@ def init(
 
 
 @app.command()
+def setup(
+    ctx: typer.Context,
+    shell: Annotated[
+        Optional[str], typer.Argument(metavar="[bash|zsh|fish]", help="Left out: the running one.", show_default=False)
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Take it out again.")] = False,
+    print_only: Annotated[bool, typer.Option("--print", help="Print the lines, change nothing.")] = False,
+) -> Outcome:
+    """Load awsenv into every new shell from now on."""
+    from awsenv.commands.setup import run
+
+    return run(ctx.obj, shell, yes, remove, print_only)
+
+
+@app.command()
 def settings(
     ctx: typer.Context,
     as_json: Json = False,

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 
-from awsenv import hot
-from awsenv.errors import Storage
+from awsenv import hot, shelf
 from awsenv.files import locate, read
 from awsenv.model import EnvChange, Plan
 from awsenv.sources.static import StaticKeys
-from awsenv.store import write_private
+from awsenv.store import remove, write_private
 
 _FROM_SHELL = frozenset(("AWS_REGION", "AWS_DEFAULT_REGION", "AWSENV_REGION_BEFORE"))
 
@@ -31,17 +29,17 @@ def write(
 
     Nothing is written for what a line can't hold; raises Storage where the file can't be.
     """
-    name = hot.index_name(request)
+    name = shelf.index_name(request)
     if name is None:
         return
-    lines = [[hot.FORMAT], ["profile", request.profile], ["inputs", hot.inputs(env)]]
+    lines = [[shelf.FORMAT], ["profile", request.profile], ["inputs", shelf.inputs(env)]]
     lines += [["file", path, stamp] for path, stamp in files]
     kept = [key for key, step in zip(keys, plan.steps, strict=True) if step.stored]
     lines += [["chain", key] for key in kept]
     elsewhere = _FROM_SHELL
     if request.mode == "keys" and plan.steps[-1].stored:
         lines.append(["key", keys[-1]])
-        elsewhere |= frozenset(hot.STORED)
+        elsewhere |= frozenset(shelf.STORED)
     elif request.mode == "keys":
         slices = _slices(plan.steps[-1], files)
         lines += slices
@@ -74,15 +72,10 @@ def _slices(step: object, files: Sequence[tuple[str, str]]) -> list[list[str]]:
 
 def forget(root: str, request: hot.Use) -> None:
     """Remove the recorded answer and every key of its chain: the login that they came from is gone."""
-    name = hot.index_name(request)
-    text = hot.read_private(f"{root}/index/{name}") if name is not None else None
+    name = shelf.index_name(request)
+    text = shelf.read_private(f"{root}/index/{name}") if name is not None else None
     if text is None:
         return
     paths = [f"{root}/keys/{line.split(chr(9))[1]}" for line in text.split("\n") if line.startswith("chain\t")]
     for path in (*paths, f"{root}/index/{name}"):
-        try:
-            os.unlink(path)
-        except FileNotFoundError:
-            pass
-        except OSError as error:
-            raise Storage(f"can't remove {path}: {error.strerror}") from None
+        remove(path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from awsenv import hot
+from awsenv import hot, shelf
 from awsenv.config import AwsConfig
 from awsenv.errors import Config, LoginNeeded
 from awsenv.files import read
@@ -32,7 +32,7 @@ class Reading:
     @classmethod
     def of(cls, world: World) -> Reading:
         paths = (world.config_path, world.credentials_path, world.settings_path)
-        stamps = tuple((path, hot.fingerprint(hot.stat_of(path))) for path in paths)
+        stamps = tuple((path, shelf.fingerprint(shelf.stat_of(path))) for path in paths)
         return cls(AwsConfig(read(paths[0]), read(paths[1]), *paths[:2]), read_settings(paths[2]), stamps)
 
 
@@ -110,13 +110,15 @@ def take(world: World, request: UseRequest) -> Taken:
 
 def misplaced(home: str, credentials_path: str) -> str | None:
     """A credentials file in a folder that is nearly `~/.aws` (`~/.awx`), where the real one is missing."""
-    if hot.stat_of(credentials_path) is not None:
+    if shelf.stat_of(credentials_path) is not None:
         return None
     try:
-        folders = sorted(name for name in os.listdir(home) if name != ".aws" and name.startswith(".aw") and len(name) < 6)
+        folders = sorted(
+            name for name in os.listdir(home) if name != ".aws" and name.startswith(".aw") and len(name) < 6
+        )
     except OSError:
         return None
-    return next((f"{home}/{name}/credentials" for name in folders if hot.stat_of(f"{home}/{name}/credentials")), None)
+    return next((f"{home}/{name}/credentials" for name in folders if shelf.stat_of(f"{home}/{name}/credentials")), None)
 
 
 def require_renewable_by_sdks(plan: Plan, reading: Reading) -> None:
@@ -141,7 +143,7 @@ def _token_stamps(plan: Plan, world: World) -> list[tuple[str, str]]:
     from awsenv.tokens import token_path
 
     paths = [token_path(world.sso_cache_dir, step.token_key) for step in plan.steps if isinstance(step, SsoRole)]
-    return [(path, hot.fingerprint(hot.stat_of(path))) for path in paths]
+    return [(path, shelf.fingerprint(shelf.stat_of(path))) for path in paths]
 
 
 def _forget_if_logged_out(plan: Plan, store: Store, ports: Ports, request: UseRequest) -> None:

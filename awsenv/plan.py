@@ -63,8 +63,8 @@ def build(
     """How *name* gets its credentials, root first.
 
     *region* was asked for and wins over the profile's own, *ambient_region* is what the user had before awsenv;
-    *duration* is the seconds asked for on the last AssumeRole; *trust_endpoints* lets tokens go to any host. Raises Config (UnknownProfile, SourceLoop, …) with the
-    file and line, or Usage where *duration* has nothing to apply to.
+    *duration* is the seconds asked for on the last AssumeRole; *trust_endpoints* lets tokens go to any host. Raises
+    Config (UnknownProfile, SourceLoop, …) with the file and line, or Usage where *duration* has nothing to apply to.
     """
     requested = config.profile(name)
     require_sound(requested)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
@@ -58,6 +58,12 @@ class Asker(Protocol):
 
     def mfa_code(self, serial: str, profile: str) -> str:
         """Six digits for the device; raises LoginNeeded without a terminal, Interrupted on Ctrl-C."""
+
+    def confirm(self, question: str) -> bool:
+        """Whether the person says yes; raises Usage without a terminal, Interrupted on Ctrl-C."""
+
+    def zsh_folder(self, env: Mapping[str, str]) -> str | None:
+        """The folder of .zshrc, as zsh itself says; None where it says none."""
 
 
 class Successor(Protocol):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -63,6 +62,10 @@ class Settings:
 
 def parse(text: str, path: str) -> Settings:
     """*text* of the file at *path*; what is wrong in it keeps its default and becomes a mistake with its line."""
+    if not text.strip():
+        return Settings()  # no file, mostly: that does without tomllib
+    import tomllib
+
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -85,7 +88,12 @@ class _Reader:
 
     def settings(self) -> Settings:
         default = Settings()
-        known = {"classes": None, "accounts": None, "prompt": ("label", "fields"), "trust": ("allow_endpoint_override",)}
+        known = {
+            "classes": None,
+            "accounts": None,
+            "prompt": ("label", "fields"),
+            "trust": ("allow_endpoint_override",),
+        }
         for section, value in self._document.items():
             if section not in known:
                 self._mistake(section, None, f"there is no setting {section}; known are {', '.join(known)}")
@@ -95,7 +103,9 @@ class _Reader:
                 for key in value:
                     allowed = known[section]
                     if allowed is not None and key not in allowed:
-                        self._mistake(section, key, f"there is no setting {section}.{key}; known are {', '.join(allowed)}")
+                        self._mistake(
+                            section, key, f"there is no setting {section}.{key}; known are {', '.join(allowed)}"
+                        )
         return Settings(
             classes=self._classes(),
             accounts=self._accounts(),
@@ -182,7 +192,11 @@ class _Reader:
                     return Where(self._path, number)
                 continue
             name = re.split(r"[=\s]", bare.replace('"', "").replace("'", ""), maxsplit=1)[0]
-            if (inside and name == key) or name == f"{section}.{key}" or (key is None and name.split(".")[0] == section):
+            if (
+                (inside and name == key)
+                or name == f"{section}.{key}"
+                or (key is None and name.split(".")[0] == section)
+            ):
                 return Where(self._path, number)
         return Where(self._path, 1)
 

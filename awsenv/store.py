@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
-from awsenv import hot
+from awsenv import shelf, turn
 from awsenv.errors import Storage, Unreachable
 from awsenv.model import Credentials
 from awsenv.text import word
@@ -65,7 +65,7 @@ class FileStore:
         self.root = root
 
     def get(self, key: str) -> Credentials | None:
-        entry = hot.parse_entry(hot.read_private(self._path(key)))
+        entry = shelf.parse_entry(shelf.read_private(self._path(key)))
         if entry is None:
             return None
         (expires, _, issued), pairs = entry
@@ -83,7 +83,7 @@ class FileStore:
 
     def put(self, key: str, credentials: Credentials) -> None:
         times = (credentials.expires_at, credentials.refresh_at, credentials.issued_at)
-        head = " ".join([hot.FORMAT, *("-" if t is None else repr(float(t)) for t in times)])
+        head = " ".join([shelf.FORMAT, *("-" if t is None else repr(float(t)) for t in times)])
         lines = [head, *(f"{name}={value}" for name, value in credentials.variables())]
         if any(c < " " for line in lines for c in line):
             raise Storage("AWS answered with control characters in a key; it is not kept")
@@ -103,12 +103,7 @@ class FileStore:
                         os.unlink(entry.path)
 
     def drop(self, key: str) -> None:
-        try:
-            os.unlink(self._path(key))
-        except FileNotFoundError:
-            pass
-        except OSError as error:
-            raise Storage(f"can't remove {self._path(key)}: {error.strerror}") from None
+        remove(self._path(key))
 
     @contextmanager
     def locked(self, key: str, wait: bool = True) -> Iterator[bool]:
@@ -152,6 +147,16 @@ def make_private_folder(path: str) -> None:
         raise Storage(f"{path} belongs to somebody else", hint=f"sudo rm -r {word(path)}")
     if mode:
         raise Storage(f"{path} is open to others", hint=f"chmod 700 {word(path)}")
+
+
+def remove(path: str) -> None:
+    """Remove *path*, where there is one; raises Storage."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise Storage(f"can't remove {path}: {error.strerror}") from None
 
 
 def write_private(path: str, text: str, sync: bool = False) -> None:
@@ -234,8 +239,8 @@ def lock(path: str, wait: bool = True, is_done: Callable[[], bool] = lambda: Fal
     try:
         yield _acquire(descriptor, wait, is_done)
     finally:
-        if descriptor in hot.holding:
-            hot.holding.remove(descriptor)
+        if descriptor in turn.holding:
+            turn.holding.remove(descriptor)
         os.close(descriptor)
 
 
@@ -252,9 +257,9 @@ def _acquire(descriptor: int, wait: bool, is_done: Callable[[], bool]) -> bool:
                 return True
             raise Storage(f"can't lock: {error.strerror}") from None
         else:
-            hot.hold(descriptor)
+            turn.hold(descriptor)
             return True
-        owner, patience = hot.owner_of(descriptor)
+        owner, patience = turn.owner_of(descriptor)
         if time.monotonic() - began > patience:
             raise Unreachable(
                 f"another awsenv (process {owner or 'unknown'}) has been renewing this for {patience:.0f} s"

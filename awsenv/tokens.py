@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from awsenv import hot
+from awsenv import shelf
 from awsenv.errors import Storage
 from awsenv.model import SsoToken, rfc3339
 from awsenv.store import FileStore, Place, Store, lock, reserved, write_private
@@ -97,13 +97,13 @@ class AwsTokenCache:
         path = token_path(self._folder, key)
         if not os.access(self._folder, os.W_OK | os.X_OK):
             raise Storage(f"can't write in {self._folder}, where the renewed login has to go")
-        old = hot.stat_of(path)
+        old = shelf.stat_of(path)
         with reserved(path, (old.st_size if old else 0) + _ROOM) as place:
             yield _Successor(place, self._read(key) or {})
 
     def is_dead(self, token: SsoToken) -> bool:
         path = self._mark(token)
-        return path is not None and hot.read_private(path) is not None
+        return path is not None and shelf.read_private(path) is not None
 
     def mark_dead(self, token: SsoToken) -> None:
         path = self._mark(token)

@@ -74,4 +74,5 @@ PLAN_INPUTS = (
     "HOME",
     "USER",
     "LOGNAME",
+    "XDG_CONFIG_HOME",
 )

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from awsenv import hot, variables
+from awsenv import shelf, variables
 from awsenv.errors import Config
 
 
@@ -31,7 +31,7 @@ class World:
         env = dict(os.environ)
         home = _home(env)
         env["HOME"] = home
-        config, credentials = hot.config_paths(env)
+        config, credentials = shelf.config_paths(env)
         if config.startswith("~") or credentials.startswith("~"):
             raise Config(f"can't tell whose home folder is meant: {config if config.startswith('~') else credentials}")
         shell, _, protocol = env.get("AWSENV_SHIM", "").partition(":")
@@ -40,7 +40,7 @@ class World:
             home=home,
             config_path=config,
             credentials_path=credentials,
-            store_root=hot.store_root(env),
+            store_root=shelf.store_root(env),
             user=_user(env),
             shell=shell or None,
             protocol=protocol,

@@ -7,6 +7,7 @@ profile. A row that no case needs is a claim nobody checks: that fails too.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -166,6 +167,12 @@ def every_row_is_needed(taken: Counter[str]) -> None:
     rows = [*MENDED, *REWRITTEN, BY_CHAIN, "agreed without any"]
     assert set(taken) <= set(rows)
     assert not [row for row in rows if not taken[row]], taken
+
+
+@pytest.fixture(autouse=True)
+def quiet(caplog):
+    """botocore logs each refusal with its traceback, thousands of them."""
+    caplog.set_level(logging.CRITICAL, logger="botocore")
 
 
 def run(seeds: range, tmp_path) -> None:

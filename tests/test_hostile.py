@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from awsenv import assets, hot
-
+from awsenv import assets, hot, shelf
 from awsenv.change import change_for, export_for
 from awsenv.model import Credentials, Lease
 from awsenv.prompt import shown_for
@@ -148,5 +147,5 @@ def test_the_label_is_made_of_harmless_characters_alone():
 
 def test_an_index_file_is_named_so_that_it_stays_in_its_folder():
     for value in PAYLOADS.values():
-        name = hot.index_name(hot.Use(value))
+        name = shelf.index_name(hot.Use(value))
         assert name is None or ("/" not in name and "\0" not in name and not name.startswith(".") and len(name) <= 200)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from awsenv import hot
+from awsenv import hot, turn
 from awsenv.errors import Storage, Unreachable
 from awsenv.model import Credentials, window_of
 from awsenv.store import FileStore, NoStore, lock, make_private_folder, open_store, reserved, write_private
@@ -311,7 +311,7 @@ def test_a_held_lock_is_waited_for_or_not_as_asked(tmp_path):
 
 
 def test_a_stuck_owner_is_named_when_time_is_up(tmp_path, monkeypatch):
-    monkeypatch.setattr(hot, "WAIT", 0.3)
+    monkeypatch.setattr(turn, "WAIT", 0.3)
     make_private_folder(str(tmp_path / "locks"))
     path = str(tmp_path / "locks/one")
     context = multiprocessing.get_context("fork")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from awsenv import hot
+from awsenv import hot, quick
 from awsenv.model import Outcome
 from awsenv.world import World
 
@@ -25,6 +25,6 @@ def run(world: World, as_json: bool) -> Outcome:
         "role": world.env.get("AWSENV_ROLE"),
         "region": world.env.get("AWS_REGION"),
         "expires_at": int(expires) if expires.isascii() and expires.isdigit() else None,
-        "drift": bool(hot.drifted(world.env)) if profile else False,
+        "drift": bool(quick.drifted(world.env)) if profile else False,
     }
     return Outcome(json.dumps(document, indent=2) + "\n", exit_code=0 if profile else 3)

@@ -47,7 +47,9 @@ def run(world: World, as_json: bool, names: bool, width: int, colour: bool) -> O
         return Outcome(notes=(f"no profiles in {world.config_path} or {world.credentials_path}",))
     current = world.env.get("AWSENV_PROFILE")
     cells = [(("→ " if row.profile == current else "  ") + row.profile, *list(vars(row).values())[1:]) for row in rows]
-    return Outcome(table(("  profile", "way", "account", "role", "region", "state"), cells, width, colour, whole=(2, 4)))
+    return Outcome(
+        table(("  profile", "way", "account", "role", "region", "state"), cells, width, colour, whole=(2, 4))
+    )
 
 
 def _row(world: World, reading: Reading, name: str, store: Store, ports: Ports) -> Row:

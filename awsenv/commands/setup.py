@@ -1,0 +1,330 @@
+"""`setup`: every new shell loads awsenv, by a copy of the shim and one guarded line in the rc file; or none does again."""
+
+from __future__ import annotations
+
+import os
+import random
+import stat
+import sys
+from dataclasses import dataclass
+
+from awsenv import rcfile
+from awsenv.commands import init
+from awsenv.errors import Config, Storage, Usage
+from awsenv.model import Outcome, Where
+from awsenv.ports import Asker, real
+from awsenv.render.shells import DIALECTS, is_exportable
+from awsenv.store import NoStore, make_private_folder, write_private
+from awsenv.text import show
+from awsenv.world import World
+
+# What a person can write where we may not: it needs no copy of the shim.
+PASTE = {
+    "bash": 'eval "$(awsenv init bash)"',
+    "zsh": 'eval "$(awsenv init zsh)"',
+    "fish": "awsenv init fish | source",
+}
+_INSTEAD = "nothing is changed; this line in your shell's start-up file does the same:"
+
+
+@dataclass(frozen=True)
+class Rc:
+    """A shell's rc file. *target* is the file behind all links; *text* None where there is no file."""
+
+    path: str
+    target: str
+    text: str | None
+
+
+@dataclass(frozen=True)
+class Change:
+    """What the rc file and the copy of the shim are, and what they are to be; None: no such file."""
+
+    shell: str
+    rc: Rc
+    rc_text: str | None
+    shim_path: str
+    shim: str | None
+    shim_text: str | None
+
+    @property
+    def removes(self) -> bool:
+        return self.shim_text is None
+
+    @property
+    def is_rc_done(self) -> bool:
+        return self.rc_text == self.rc.text
+
+    @property
+    def is_shim_done(self) -> bool:
+        return self.shim_text == self.shim
+
+    def not_done(self, reason: str) -> Storage:
+        """The error that says what a person can do instead."""
+        what = f"can't write {self.rc.target}: {reason}"
+        if not self.removes:
+            return Storage(f"{what}\n{_INSTEAD}", hint=PASTE[self.shell])
+        gone = "\n".join(rcfile.difference(self.rc.text, self.rc_text))
+        return Storage(f"{what}\nnothing is changed; these are the lines to take out of it:\n{gone}")
+
+
+def run(world: World, shell: str | None, yes: bool, remove: bool, print_only: bool) -> Outcome:
+    """Show the change, ask, make it once; *remove* takes exactly that out; *print_only* only says what would come in."""
+    if remove and print_only:
+        raise Usage("--print shows what would be added: with --remove there is nothing to print")
+    name = shell or _running_shell(world)
+    if name not in DIALECTS:
+        raise Usage(f"there is no shim for {name}", hint=f"one of: {', '.join(f'awsenv setup {x}' for x in DIALECTS)}")
+    if not os.path.isdir(world.home):
+        raise Storage(f"there is no home folder {world.home}", hint="export HOME=/home/you")
+    asker = real(world, NoStore()).asker
+    path, shim_path = _rc_path(world, name, asker), f"{_data_folder(world)}/{DIALECTS[name].file}"
+    for used in (path, shim_path):
+        if not is_exportable(used):
+            raise Storage(f"{used}: a path with control characters can't be written into an rc file")
+    line = rcfile.loading_line(name, shim_path, world.home)
+    if print_only:
+        return _printed(world, name, path, shim_path, line)
+    rc, there = _read_rc(name, path), _read_shim(shim_path)
+    if rc.text and (number := rcfile.stray_marker(rc.text)):
+        what = "awsenv's lines were changed by hand here: take out what is left of them"
+        raise Config(what, Where(rc.target, number))
+    if remove:
+        after = rcfile.without_block(rc.text) if rc.text else rc.text
+        return _take_out(world, Change(name, rc, after, shim_path, there, None), yes, asker)
+    change = Change(name, rc, rcfile.with_block(rc.text, line), shim_path, there, init.run(world, name, False).stdout)
+    return _put_in(world, change, yes, asker)
+
+
+def _put_in(world: World, change: Change, yes: bool, asker: Asker) -> Outcome:
+    remarks = _remarks(world, change)
+    if change.is_rc_done:
+        renewed = "" if change.is_shim_done else "; the shell function that it loads is renewed"
+        if not change.is_shim_done:
+            _write_shim(change)
+        return Outcome(notes=(f"awsenv: {_short(change.rc.path, world)} is set up already{renewed}", *remarks))
+    shown = _agreed(world, change, yes, asker)
+    if shown is None:
+        return Outcome(notes=("awsenv: nothing is changed",))
+    _write_shim(change)  # first: no rc file is to load what isn't there yet
+    try:
+        _write_rc(change)
+    except BaseException:  # Ctrl-C too
+        if change.shim is None:
+            _drop_shim(change)
+        raise
+    return Outcome(notes=(*shown, *remarks, f"done; next: exec {change.shell}   (or open a new terminal)"))
+
+
+def _take_out(world: World, change: Change, yes: bool, asker: Asker) -> Outcome:
+    if change.is_rc_done and change.is_shim_done:
+        return Outcome(notes=(f"awsenv: {_short(change.rc.path, world)} has nothing of `awsenv setup`",))
+    shown = _agreed(world, change, yes, asker)
+    if shown is None:
+        return Outcome(notes=("awsenv: nothing is changed",))
+    if not change.is_rc_done:
+        _write_rc(change)
+    _drop_shim(change)
+    return Outcome(notes=(*shown, f"done; next: exec {change.shell}   (or open a new terminal): it is without awsenv"))
+
+
+def _agreed(world: World, change: Change, yes: bool, asker: Asker) -> tuple[str, ...] | None:
+    """What is still to be shown of a change that may be made; None where the person said no. Raises what forbids it."""
+    if not change.is_rc_done and (reason := _obstacle(change.rc)):
+        raise change.not_done(reason)
+    if "SUDO_UID" in world.env and os.stat(world.home).st_uid != os.geteuid():
+        raise Usage(f"{world.home} is somebody else's home", hint=f"awsenv setup {change.shell}   (without sudo)")
+    shown = tuple(described(world, change))
+    if yes:
+        return shown
+    if not asker.is_present():
+        words = f"awsenv setup {change.shell} {'--remove ' if change.removes else ''}--yes"
+        raise Usage("there is no terminal to ask on: nothing is changed", hint=words)
+    if not asker.confirm("\n".join((*shown, "Make this change?"))):
+        return None
+    if _read_rc(change.shell, change.rc.path) != change.rc:
+        raise Storage(f"{change.rc.target} was changed while you were asked: nothing is done", hint="awsenv setup")
+    return ()
+
+
+def described(world: World, change: Change) -> list[str]:
+    """The change as a person reads it: each file, with the lines that go and come."""
+    rc, shim_path = change.rc, _short(change.shim_path, world)
+    lines = []
+    if not change.is_rc_done:
+        link = f" → {_short(rc.target, world)}" if rc.target != rc.path else ""
+        fate = " (new)" if rc.text is None else " (removed: it has nothing else)" if change.rc_text is None else ""
+        lines = [f"{_short(rc.path, world)}{link}{fate}", *rcfile.difference(rc.text, change.rc_text)]
+    if change.is_shim_done:
+        return lines
+    fate = "removed" if change.shim_text is None else "new: the shell function" if change.shim is None else "renewed"
+    return [*lines, f"{shim_path} ({fate})"]
+
+
+def _printed(world: World, shell: str, path: str, shim_path: str, line: str) -> Outcome:
+    notes = [f"awsenv: this would go into {_short(path, world)}"]
+    if not os.path.exists(shim_path):
+        notes.append(f"{_short(shim_path, world)} comes with `awsenv setup {shell}`; without it: {PASTE[shell]}")
+    return Outcome(rcfile.block(line), tuple(notes))
+
+
+def _remarks(world: World, change: Change) -> list[str]:
+    """What else a person should know about their start-up files."""
+    remarks = []
+    if change.rc.text and (number := rcfile.other_loading_line(change.rc.text)):
+        remarks.append(f"note: {_short(change.rc.path, world)}:{number} loads awsenv as well; that line can go")
+    login = [name for name in (".bash_profile", ".bash_login", ".profile") if os.path.isfile(f"{world.home}/{name}")]
+    if change.shell == "bash" and login:  # a login shell reads the first that there is
+        try:
+            text = _read(f"{world.home}/{login[0]}") or ""
+        except OSError:
+            return remarks
+        if "bashrc" not in text:
+            remarks.append(
+                f"note: login shells read ~/{login[0]} alone, which doesn't load ~/.bashrc: `. ~/.bashrc` would"
+            )
+    return remarks
+
+
+def _short(path: str, world: World) -> str:
+    home = world.home.rstrip("/")
+    return show(f"~{path[len(home) :]}" if home and path.startswith(f"{home}/") else path, 300)
+
+
+# Where
+
+
+def _running_shell(world: World) -> str:
+    import shellingham
+
+    try:
+        name: str = shellingham.detect_shell()[0]
+    except (shellingham.ShellDetectionFailure, OSError, RuntimeError):
+        name = world.env.get("SHELL", "").rpartition("/")[2]
+    if not name:
+        raise Usage("can't tell which shell this is", hint=f"awsenv setup {'|'.join(DIALECTS)}")
+    return name
+
+
+def _rc_path(world: World, shell: str, asker: Asker) -> str:
+    if shell == "bash":
+        return f"{world.home}/.bashrc"
+    if shell == "zsh":
+        folder = asker.zsh_folder(world.child_env()) or world.env.get("ZDOTDIR") or world.home
+        return f"{folder.rstrip('/')}/.zshrc"  # never .zshenv: scripts read that
+    config = world.env.get("XDG_CONFIG_HOME", "")
+    return f"{config if config.startswith('/') else f'{world.home}/.config'}/fish/conf.d/awsenv.fish"
+
+
+def _data_folder(world: World) -> str:
+    """platformdirs' user data folder, from *world*; a test compares them."""
+    data = world.env.get("XDG_DATA_HOME", "").strip()
+    if not data.startswith("/"):
+        data = f"{world.home}/{'Library/Application Support' if sys.platform == 'darwin' else '.local/share'}"
+    return f"{data.rstrip('/')}/awsenv"
+
+
+# Reading
+
+
+def _read_rc(shell: str, path: str) -> Rc:
+    target = os.path.realpath(path)
+    try:
+        return Rc(path, target, _read(target))
+    except OSError as error:
+        raise Storage(f"can't read {target}: {error.strerror}\n{_INSTEAD}", hint=PASTE[shell]) from None
+
+
+def _read(path: str) -> str | None:
+    """A regular file's text, every byte kept; None where there is none. Raises OSError for all else (a FIFO would block)."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(0, "it is not a regular file")
+    with open(descriptor, "rb") as file:
+        return file.read().decode("utf-8", "surrogateescape")
+
+
+def _read_shim(path: str) -> str | None:
+    """The copy that is there; "" for one that isn't as we leave it: a link, or open to others."""
+    try:
+        return (_read(path) or "") if os.lstat(path).st_mode & 0o170077 == 0o100000 else ""
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return ""
+
+
+def _obstacle(rc: Rc) -> str | None:
+    """Why the rc file can't be replaced; asked beforehand, so that nobody says yes to what can't be."""
+    folder = os.path.dirname(rc.target)
+    if rc.text is not None:
+        if not os.access(rc.target, os.W_OK):
+            return "it is read-only"
+        if os.stat(rc.target).st_nlink > 1:
+            return "it has a second name (a hard link), and replacing it would part the two"
+    while not os.path.lexists(folder):
+        folder = os.path.dirname(folder)
+    return None if os.access(folder, os.W_OK | os.X_OK) else f"the folder {show(folder)} is read-only"
+
+
+# Writing
+
+
+def _write_shim(change: Change) -> None:
+    assert change.shim_text is not None, "a shim to write"
+    make_private_folder(os.path.dirname(change.shim_path))
+    write_private(change.shim_path, change.shim_text, sync=True)
+
+
+def _drop_shim(change: Change) -> None:
+    try:
+        os.unlink(change.shim_path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise Storage(f"can't remove {change.shim_path}: {error.strerror}") from None
+    try:
+        os.rmdir(os.path.dirname(change.shim_path))
+    except OSError:
+        pass  # another shell's copy is still in it
+
+
+def _write_rc(change: Change) -> None:
+    try:
+        if change.rc_text is None:
+            os.unlink(change.rc.target)
+        else:
+            _replace(change.rc.target, change.rc_text)
+    except OSError as error:
+        raise change.not_done(error.strerror or type(error).__name__) from None
+
+
+def _replace(path: str, text: str) -> None:
+    """Put *text* at *path* in one step, with the mode and the owner that were there; a new file gets 0644. Raises OSError."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    try:
+        was = os.stat(path)
+    except FileNotFoundError:
+        was = None
+    temporary = f"{os.path.dirname(path)}/.awsenv-{os.getpid()}-{random.getrandbits(48):012x}.tmp"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(temporary, flags, 0o600 if was else 0o644)
+    try:
+        with open(descriptor, "wb") as file:
+            if was:
+                now = os.fstat(descriptor)
+                if (now.st_uid, now.st_gid) != (was.st_uid, was.st_gid):
+                    os.fchown(descriptor, was.st_uid, was.st_gid)
+                os.fchmod(descriptor, stat.S_IMODE(was.st_mode))
+            file.write(text.encode("utf-8", "surrogateescape"))
+            file.flush()
+            os.fsync(descriptor)
+        os.rename(temporary, path)
+    except BaseException:  # Ctrl-C too
+        if os.path.lexists(temporary):
+            os.unlink(temporary)
+        raise

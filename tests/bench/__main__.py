@@ -1,0 +1,49 @@
+"""`python -m tests.bench [ROW…]`: prints each row as ours, bar, anchor. Fails on broken counts, never on times."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from awsenv.demo.fake import FakeAws
+from tests.bench.rows import ROWS, Line, Stage
+
+
+def main() -> int:
+    """The exit status: 1 where a count is over its bar."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("rows", nargs="*", type=int, metavar="ROW", help=f"of {', '.join(map(str, ROWS))}")
+    wanted = parser.parse_args().rows or list(ROWS)
+    if unknown := [row for row in wanted if row not in ROWS]:
+        parser.error(f"no row {unknown[0]} here; there are {', '.join(map(str, ROWS))}")
+
+    began = time.monotonic()
+    print(f"{sys.executable} ({sys.version.split()[0]}), {os.cpu_count()} cores; B = `python -I -c pass`, in turns")
+    print(f"{'row':>3}  {'what':<44} {'ours':>9}  {'bar':>9}  {'':<4}  {'anchor':<26} spread, remarks")
+    broken = False
+    with tempfile.TemporaryDirectory(prefix="awsenv-bench-") as folder, FakeAws() as fake:
+        stage = Stage(Path(folder), fake)
+        for row in wanted:
+            try:
+                for line in ROWS[row](stage):
+                    print(_printed(row, line), flush=True)
+                    broken = broken or (line.structural and line.is_over)
+            except LookupError as error:
+                print(f"{row:>3}  not measured: {error}", flush=True)
+    print(f"{time.monotonic() - began:.0f} s" + ("; a count is over its bar" if broken else ""))
+    return 1 if broken else 0
+
+
+def _printed(row: int, line: Line) -> str:
+    digits = 0 if line.structural else 2
+    ours, bar = (f"{value:.{digits}f} {line.unit:<3}" for value in (line.ours, line.bar))
+    verdict = "over" if line.is_over else "ok"
+    return f"{row:>3}  {line.what:<44} {ours:>9}  {bar:>9}  {verdict:<4}  {line.anchor:<26} {line.more}".rstrip()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
