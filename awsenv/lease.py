@@ -51,7 +51,7 @@ class Taken:
 
     lease: Lease
     plan: Plan
-    settings: Settings
+    reading: Reading
     notes: tuple[str, ...]
     stamps: tuple[tuple[str, str], ...]
     keys: tuple[str, ...]
@@ -70,6 +70,7 @@ def plan_for(world: World, reading: Reading, request: UseRequest) -> Plan:
             region=request.region,
             ambient_region=hot.ambient_region(world.env),
             duration=request.duration,
+            trust_endpoints=reading.settings.allow_endpoint_override,
         )
     except Config as error:
         stray = misplaced(world.home, world.credentials_path)
@@ -93,7 +94,7 @@ def take(world: World, request: UseRequest) -> Taken:
     if request.mode == "profile":
         require_renewable_by_sdks(plan, reading)
         lease = Lease(request.profile, plan.region, None, account, role)
-        return Taken(lease, plan, reading.settings, notes, reading.stamps, ("",) * len(plan.steps), store, ambient)
+        return Taken(lease, plan, reading, notes, reading.stamps, ("",) * len(plan.steps), store, ambient)
     try:
         resolved = resolve(plan, store, ports, fresh=request.fresh)
     except LoginNeeded:
@@ -105,7 +106,7 @@ def take(world: World, request: UseRequest) -> Taken:
     )
     stamps = (*reading.stamps, *_token_stamps(plan, world))
     notes = (*notes, *resolved.notes)
-    return Taken(lease, plan, reading.settings, notes, stamps, tuple(chain_keys(plan, ports)), store, ambient)
+    return Taken(lease, plan, reading, notes, stamps, tuple(chain_keys(plan, ports)), store, ambient)
 
 
 def misplaced(home: str, credentials_path: str) -> str | None:

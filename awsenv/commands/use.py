@@ -18,7 +18,7 @@ def run(world: World, request: UseRequest) -> Outcome:
     shell = asked_by_shim(world, "use")
     taken = take(world, request)
     spelled = hot_request(request)
-    shown = shown_for(taken.lease, taken.settings)
+    shown = shown_for(taken.lease, taken.reading.settings)
     change = change_for(taken.lease, shown, spelled.options(), hot.ambient_region(world.env))
     try:
         reply = shells.reply(shell, change.unset, change.assign)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from awsenv.endpoints import endpoint_of
 from awsenv.errors import Usage
 from awsenv.lease import take
 from awsenv.model import Credentials, Outcome, UseRequest
@@ -26,6 +27,8 @@ def run(world: World, request: UseRequest | None, as_json: bool) -> Outcome:
         taken = take(world, request or UseRequest(str(profile)))
         assert taken.lease.credentials is not None, "keys mode always has them"
         credentials, region, notes = taken.lease.credentials, taken.lease.region, taken.notes
+        config = taken.reading.config
+        endpoint = endpoint_of("sts", config.profile(taken.lease.profile), config, world.env)
     aws = real(world, NoStore()).aws
     account, arn, user_id = aws.caller(credentials, region=region, endpoint=endpoint)
     alias = aws.account_alias(credentials, region=region)
