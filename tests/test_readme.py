@@ -118,10 +118,19 @@ def test_every_command_that_a_hint_names_exists():
 
 
 def test_links_of_the_readme_lead_somewhere():
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
+    prose = re.sub(r"```.*?```", "", README, flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)#]+)\)", prose):
         assert target.startswith("https://") or (ROOT / target).exists(), target
 
 
 def test_no_text_tells_anyone_to_install_the_other_project():
     for path in (ROOT / "README.md", *(ROOT / "awsenv").rglob("*.py"), *(ROOT / "shell").iterdir()):
         assert not re.search(r"pip(x)? install '?awsenv(?!-shell)", path.read_text()), path
+
+
+def test_the_settings_shown_are_settings_without_mistakes():
+    from awsenv.settings import parse
+
+    (text,) = [block for block in blocks("toml") if "[classes]" in block]
+    settings = parse(text, "README")
+    assert settings.mistakes == () and settings.class_of("x", "444444444444", None) == "prod"
