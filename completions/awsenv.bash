@@ -227,7 +227,7 @@ __awsenv_complete() {
     elif [[ -z $dashes && $cur == -* ]]; then
         __awsenv_complete_options
     elif [[ -z $verb ]]; then
-        __awsenv_complete_words use off refresh current whoami list explain export exec init demo
+        __awsenv_complete_words use off refresh current whoami list explain export exec init setup settings demo
     elif ((place == 0)); then
         case $verb in
             use | whoami | explain | export | exec)
@@ -236,7 +236,7 @@ __awsenv_complete() {
                     __awsenv_complete_profiles
                 )"
                 ;;
-            init) __awsenv_complete_words bash zsh fish ;;
+            init | setup) __awsenv_complete_words bash zsh fish ;;
         esac
     fi
     \builtin return 0
@@ -275,6 +275,8 @@ __awsenv_complete_options() {
         export) __awsenv_complete_words --format --show --region --duration --fresh --help ;;
         exec) __awsenv_complete_words --region --duration --fresh -- --help ;;
         init) __awsenv_complete_words --values --help ;;
+        setup) __awsenv_complete_words --yes --remove --print --help ;;
+        settings) __awsenv_complete_words --json --template --help ;;
         demo) __awsenv_complete_words --shell -- --help ;;
         *) __awsenv_complete_words --help ;;
     esac

@@ -17,7 +17,6 @@ esac
 \builtin export -n __awsenv_python __awsenv_main __awsenv_store __awsenv_completions
 
 __awsenv_bash=$((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1]))
-__awsenv_segment=
 
 # What `use` sets or unsets and `off` puts back, and what awsenv exports for itself: awsenv/variables.py has the same two lists.
 __awsenv_managed=(
@@ -290,83 +289,205 @@ function __awsenv_restore {
 }
 
 # ---- The prompt segment ---------------------------------------------------------------------------------------------
-# PS1='$__awsenv_segment \$ ' shows it. No process starts here: this runs at every prompt.
+# PS1='${__awsenv_segment}'$PS1 shows it: it ends in a blank, or is empty. This runs at every prompt, so no process
+# starts here, and it is drawn anew only when something that it shows has changed or its time would read differently.
+
+__awsenv_segment='' __awsenv_drawn='' __awsenv_since='' __awsenv_until='' __awsenv_in_tmux=''
+__awsenv_clock_zero='' __awsenv_clock_last=''
+__awsenv_drawing=(__awsenv_segment __awsenv_drawn __awsenv_since __awsenv_until __awsenv_in_tmux __awsenv_clock_zero __awsenv_clock_last)
+\builtin export -n "${__awsenv_drawing[@]}"
 
 function __awsenv_hook {
-  \builtin local "status=$?"
+  \builtin local "status=$?" now # unquoted, under `set -k` it would be no argument
+  now="${EPOCHSECONDS-}"
   # Seam: the renewal of credentials that are due will be asked for here, before the segment is drawn.
   case $- in
-  *x*) { \builtin set +x; __awsenv_draw_segment; \builtin set -x; } 2>/dev/null ;; # traces would show the key id
+  *[ax]*) __awsenv_draw_unseen ;;
+  *)
+    # Not [[ … == … ]]: under nocasematch the profile Prod would be prod.
+    if ! \builtin [ "${AWSENV_LABEL-}|${AWSENV_CLASS-}|${AWSENV_FIELDS-}|${AWSENV_EXPIRES_AT-}|${AWSENV_KEY_ID-}|${AWS_ACCESS_KEY_ID-}|${AWS_PROFILE-}|${AWS_REGION-}|${COLUMNS-}|${NO_COLOR-}|${TERM-}" = "$__awsenv_drawn" ]; then
+      __awsenv_draw_segment
+    elif [[ -n $__awsenv_until ]]; then
+      case $now in
+      '' | *[!0123456789]*) __awsenv_clock ;;
+      esac
+      if ((now < __awsenv_since || now >= __awsenv_until)); then
+        __awsenv_draw_segment
+      fi
+    fi
+    ;;
+  esac
+  # From 5.1 each hook is given the user's $? by bash itself. Before, the next hook sees ours; but under `set -e` it would end the shell.
+  if ((__awsenv_bash < 501)) && [[ $- != *e* ]]; then
+    \builtin return "$status"
+  fi
+  \builtin return 0
+}
+
+# Traces would show the key id, and `set -a` would hand what we remember to every child.
+function __awsenv_draw_unseen {
+  case $- in
+  *x*) { \builtin set +x; __awsenv_draw_segment; \builtin set -x; } 2>/dev/null ;;
   *) __awsenv_draw_segment ;;
   esac
-  if [[ $- == *a* ]]; then
-    \builtin export -n __awsenv_segment __awsenv_label __awsenv_label_shown
-  fi
-  # From 5.1 each hook is given the user's $? by bash itself. Before, the next hook sees ours; but under `set -e` it would end the shell.
-  if [[ $__awsenv_bash -ge 501 || $- == *e* ]]; then
-    \builtin return 0
-  fi
-  \builtin return "$status"
+  \builtin export -n "${__awsenv_drawing[@]}"
 }
 
 function __awsenv_draw_segment {
-  if [[ -z ${AWSENV_LABEL-} || -z ${AWS_ACCESS_KEY_ID-}${AWS_PROFILE-} ]]; then
-    __awsenv_segment=
-    \builtin return 0
+  \builtin local text left drift colour plain
+  text='' left='' drift='' colour=36 plain=39
+  __awsenv_drawn="${AWSENV_LABEL-}|${AWSENV_CLASS-}|${AWSENV_FIELDS-}|${AWSENV_EXPIRES_AT-}|${AWSENV_KEY_ID-}|${AWS_ACCESS_KEY_ID-}|${AWS_PROFILE-}|${AWS_REGION-}|${COLUMNS-}|${NO_COLOR-}|${TERM-}"
+  __awsenv_segment=
+  __awsenv_until=
+  if [[ -n ${AWSENV_LABEL-} && -n ${AWS_ACCESS_KEY_ID-}${AWS_PROFILE-} && ${AWSENV_FIELDS-} != none ]]; then
+    case ${AWSENV_CLASS-} in
+    prod) colour='37;41' plain='39;49' ;;
+    staging) colour=33 ;;
+    esac
+    __awsenv_look_for_drift
+    __awsenv_tell_time
+    __awsenv_compose
   fi
-  # It came through the environment: it may be anything. Letter by letter, because in some locales A-Z holds more; once
-  # for a label, because that is half of what this costs.
-  if [[ $AWSENV_LABEL != "${__awsenv_label-}" ]]; then
-    __awsenv_label=$AWSENV_LABEL
-    __awsenv_label_shown=${AWSENV_LABEL//[^ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.@:\/+=, -]/?}
+  if [[ -n $text ]]; then
+    __awsenv_segment="$text "
+    if [[ -z ${NO_COLOR-} && ${TERM-} != dumb ]]; then
+      colour=$'\033['"${colour}m" plain=$'\033['"${plain}m"
+      # For readline, which has to know what takes no room on the line; without it, nobody would take these two out.
+      if [[ -o emacs || -o vi ]]; then
+        colour=$'\001'$colour$'\002' plain=$'\001'$plain$'\002'
+      fi
+      __awsenv_segment="$colour$text$plain "
+    fi
   fi
-  __awsenv_segment=$__awsenv_label_shown
+  # A process, and so only for those who ask for it, and only when the text is another one.
+  if [[ -n ${AWSENV_TMUX-} && -n ${TMUX_PANE-} && $text != "$__awsenv_in_tmux" ]]; then
+    __awsenv_in_tmux=$text
+    \command tmux set-option -pqt "$TMUX_PANE" @awsenv "$text" </dev/null >/dev/null 2>&1 || \builtin return 0
+  fi
+}
 
-  \builtin local identity="${AWS_ACCESS_KEY_ID-}" now="${EPOCHSECONDS-}" left
+# The functions from here to __awsenv_compose work on the caller's variables: a $( ) would be a process.
+
+# Sets `drift` when what AWS's tools read is not what we set.
+function __awsenv_look_for_drift {
+  \builtin local identity
+  identity="${AWS_ACCESS_KEY_ID-}"
   if [[ -n ${AWS_PROFILE-} ]]; then
     # Keys beside a profile: one SDK takes the first, another the second, so neither is what we set.
     identity="${identity:+both:}profile:$AWS_PROFILE"
   fi
-  if [[ $identity != "${AWSENV_KEY_ID-}" ]]; then
-    case ${LC_ALL:-${LC_CTYPE:-${LANG-}}} in
-    *[Uu][Tt][Ff]-8* | *[Uu][Tt][Ff]8*) __awsenv_segment="$__awsenv_segment ≠" ;;
-    *) __awsenv_segment="$__awsenv_segment !=" ;;
-    esac
+  if \builtin [ "$identity" = "${AWSENV_KEY_ID-}" ]; then
     \builtin return 0
   fi
+  case ${LC_ALL:-${LC_CTYPE:-${LANG-}}} in
+  *[Uu][Tt][Ff]-8* | *[Uu][Tt][Ff]8*) drift=≠ ;;
+  *) drift='!=' ;;
+  esac
+  __awsenv_alarm 31
+}
 
+# Another colour, but not over that of prod.
+function __awsenv_alarm {
+  if [[ $colour != '37;41' ]]; then
+    colour=$1
+  fi
+}
+
+# Sets `left`, and until when it will read like that.
+function __awsenv_tell_time {
+  if [[ -n $drift ]]; then
+    \builtin return 0
+  fi
   # Digits only before any arithmetic: bash would run a command named in an array subscript.
   case ${AWSENV_EXPIRES_AT-} in
   '' | *[!0123456789]* | ????????????*) \builtin return 0 ;;
   esac
   case $now in
-  '' | *[!0123456789]*) __awsenv_clock || \builtin return 0 ;;
+  '' | *[!0123456789]*) __awsenv_clock ;;
   esac
+  if [[ -z $now ]]; then
+    \builtin return 0
+  fi
   left=$((10#$AWSENV_EXPIRES_AT - now))
+  __awsenv_since=$now
+  __awsenv_until=$((now + left % 60 + 1))
   if [[ $left -le 0 ]]; then
-    left=expired
-  elif [[ $left -lt 60 ]]; then
+    left=expired!
+    __awsenv_until=999999999999 # or until the clock is set back
+    __awsenv_alarm 31
+    \builtin return 0
+  fi
+  if [[ $left -lt 600 ]]; then
+    __awsenv_alarm 33
+  fi
+  if [[ $left -lt 60 ]]; then
+    __awsenv_until=$((now + 1))
     left=${left}s
   elif [[ $left -lt 3600 ]]; then
     left=$((left / 60))m
   else
     \builtin printf -v left '%dh%02dm' "$((left / 3600))" "$((left % 3600 / 60))"
   fi
-  __awsenv_segment="$__awsenv_segment $left"
+}
+
+# Sets `text`. What it is made of came through the environment: it may be anything. Letter by letter, because in some
+# locales A-Z holds more.
+function __awsenv_compose {
+  \builtin local class label region fields room
+  class='' label=$AWSENV_LABEL region=${AWS_REGION-} fields=${AWSENV_FIELDS:-class label region left}
+  label=${label:0:64}
+  label=${label//[^ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.@:\/+=, -]/?}
+  region=${region:0:32}
+  region=${region//[^ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-]/?}
+  if [[ $colour == '37;41' ]]; then
+    class=prod # in words, too: not everyone sees colours
+  fi
+
+  # A narrow terminal: no region, and of the label so much that about half of the line stays free.
+  case ${COLUMNS-} in
+  [1-9] | [123][0-9])
+    region=
+    room=$((COLUMNS / 2 - ${#class} - ${#left} - 4))
+    if [[ $room -lt 4 ]]; then
+      room=4
+    fi
+    if [[ ${#label} -gt $((room + 2)) ]]; then
+      label=${label:0:room-room/2}..${label:${#label}-room/2}
+    fi
+    ;;
+  esac
+
+  # Each field once, however often the list has it.
+  fields="${fields:0:64} "
+  while [[ -n $fields ]]; do
+    room=${fields%% *}
+    fields=${fields#* }
+    case $room in
+    class) room=$class class='' ;;
+    label) room=$label label='' ;;
+    region) room=$region region='' ;;
+    left) room=$left left='' ;;
+    *) room='' ;;
+    esac
+    text="$text${room:+${text:+ }$room}"
+  done
+  text="$text${drift:+${text:+ }$drift}"
 }
 
 # Sets the caller's `now` where there is no EPOCHSECONDS: before 5.0, or because the user unset it. Before 4.2 no builtin
-# tells the time at all: one `date`, then bash's own count of seconds.
+# tells the time at all: one `date`, then bash's own count of seconds. Empty if even that is not to be had.
 function __awsenv_clock {
+  now=
   if [[ $__awsenv_bash -ge 402 ]]; then
     \builtin printf -v now '%(%s)T' -1
     \builtin return 0
   fi
   case ${SECONDS-} in
-  '' | *[!0123456789]*) \builtin return 1 ;;
+  '' | *[!0123456789]*) \builtin return 0 ;;
   esac
-  if [[ -z ${__awsenv_clock_zero-} || $SECONDS -lt $__awsenv_clock_last ]]; then
-    __awsenv_clock_zero=$(($(\command date +%s) - SECONDS))
+  if [[ -z $__awsenv_clock_zero || $SECONDS -lt $__awsenv_clock_last ]]; then
+    now=$(\command date +%s) || \builtin return 0
+    __awsenv_clock_zero=$((now - SECONDS))
   fi
   __awsenv_clock_last=$SECONDS
   now=$((__awsenv_clock_zero + SECONDS))

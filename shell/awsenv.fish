@@ -226,22 +226,82 @@ function __awsenv_shadow
 end
 
 # ---- The prompt segment ---------------------------------------------------------------------------------------------
+# Most prompts find it as it was: it is drawn anew only when something that it shows has changed, or its time would read
+# differently.
 
-# For fish_prompt or fish_right_prompt: prints the text without a newline, or nothing. No process starts here.
+set -gu __awsenv_segment ''
+set -gu __awsenv_drawn ''
+set -gu __awsenv_since
+set -gu __awsenv_until
+set -gu __awsenv_in_tmux ''
+
+# For fish_prompt or fish_right_prompt: prints the text and a blank, without a newline, or nothing. No process starts here.
 function __awsenv_segment_text
     set -l code $status
     set -l fish_trace
     # Seam: the renewal of credentials that are due gets a `--on-event fish_prompt` function of its own. The text needs
     # no event: it is worked out when the prompt asks for it.
-    if test -z "$AWSENV_LABEL"; or test -z "$AWS_ACCESS_KEY_ID$AWS_PROFILE"
-        return $code
+    if test "$AWSENV_LABEL|$AWSENV_CLASS|$AWSENV_FIELDS|$AWSENV_EXPIRES_AT|$AWSENV_KEY_ID|$AWS_ACCESS_KEY_ID|$AWS_PROFILE|$AWS_REGION|$COLUMNS|$NO_COLOR|$TERM" != "$__awsenv_drawn"
+        __awsenv_draw_segment
+    else if set -q __awsenv_until[1]
+        set -l clock (__awsenv_clock)
+        test "$clock" -ge $__awsenv_since -a "$clock" -lt $__awsenv_until; or __awsenv_draw_segment
     end
-    # It came through the environment: it may be anything. Worked out once for a label: every (…) here costs 40 µs.
-    if test "x$AWSENV_LABEL" != "x$__awsenv_label"
-        set -gu __awsenv_label $AWSENV_LABEL
-        set -gu __awsenv_label_shown (string replace -ra '[^A-Za-z0-9_.@:/+=, -]' '?' -- "$AWSENV_LABEL")
-    end
+    builtin printf %s "$__awsenv_segment"
+    return $code
+end
 
+# fish has no clock variable, but a builtin that knows how many seconds ago a file was changed: that does for a clock
+# until the file changes again, and then it reads so differently that the segment is drawn anew. Before fish 3.5 there
+# is no way but a process.
+if builtin -q path
+    function __awsenv_clock
+        builtin path mtime -R /
+    end
+    function __awsenv_clock_zero
+        builtin path mtime /
+    end
+else
+    function __awsenv_clock
+        command date +%s
+    end
+    function __awsenv_clock_zero
+        builtin printf 0
+    end
+end
+
+function __awsenv_draw_segment
+    set -g __awsenv_drawn "$AWSENV_LABEL|$AWSENV_CLASS|$AWSENV_FIELDS|$AWSENV_EXPIRES_AT|$AWSENV_KEY_ID|$AWS_ACCESS_KEY_ID|$AWS_PROFILE|$AWS_REGION|$COLUMNS|$NO_COLOR|$TERM"
+    set -g __awsenv_segment ''
+    set -g __awsenv_until
+    set -l text
+    set -l left
+    set -l drift
+    set -l colour 36
+    if test -n "$AWSENV_LABEL"; and test -n "$AWS_ACCESS_KEY_ID$AWS_PROFILE"; and test "x$AWSENV_FIELDS" != xnone
+        __awsenv_look_for_drift
+        __awsenv_tell_time
+        __awsenv_compose
+    end
+    if test -n "$text"
+        set -g __awsenv_segment "$text "
+        if test -z "$NO_COLOR"; and test "x$TERM" != xdumb
+            set -l plain 39
+            test "x$AWSENV_CLASS" = xprod; and set plain '39;49'
+            set -g __awsenv_segment \e"[$colour""m$text"\e"[$plain""m "
+        end
+    end
+    # A process, and so only for those who ask for it, and only when the text is another one.
+    if test -n "$AWSENV_TMUX"; and test -n "$TMUX_PANE"; and test "x$text" != "x$__awsenv_in_tmux"
+        set -g __awsenv_in_tmux "$text"
+        command tmux set-option -pqt $TMUX_PANE @awsenv "$text" </dev/null >/dev/null 2>&1
+    end
+end
+
+# These three work on the variables of their caller.
+
+# Sets `drift` when what AWS's tools read is not what we set.
+function __awsenv_look_for_drift --no-scope-shadowing
     set -l identity "$AWS_ACCESS_KEY_ID"
     if test -n "$AWS_PROFILE"
         # Keys beside a profile: one SDK takes the first, another the second, so neither is what we set.
@@ -250,35 +310,67 @@ function __awsenv_segment_text
     end
     if test "x$identity" != "x$AWSENV_KEY_ID"
         set -l locale (string match -r '.+' -- $LC_ALL $LC_CTYPE $LANG)
-        set -l sign !=
-        string match -qir 'utf-?8' -- "$locale[1]"; and set sign ≠
-        builtin printf '%s %s' "$__awsenv_label_shown" $sign
-    else if not string match -qr '^[0-9]{1,11}$' -- "$AWSENV_EXPIRES_AT"
-        builtin printf %s "$__awsenv_label_shown"
-    else
-        # fish has no clock variable, but knows when a file was changed and how long ago: together, that is the time.
-        set -l left
-        if set -q __awsenv_has_path
-            set left (builtin math $AWSENV_EXPIRES_AT - (builtin path mtime /) - (builtin path mtime -R /))
-        else
-            set left (builtin math $AWSENV_EXPIRES_AT - (command date +%s))
-        end
-        if test $left -le 0
-            builtin printf '%s expired' "$__awsenv_label_shown"
-        else if test $left -lt 60
-            builtin printf '%s %ds' "$__awsenv_label_shown" $left
-        else if test $left -lt 3600
-            builtin printf '%s %dm' "$__awsenv_label_shown" (builtin math "floor($left / 60)")
-        else
-            builtin printf '%s %dh%02dm' "$__awsenv_label_shown" (builtin math "floor($left / 3600)") (builtin math "floor($left % 3600 / 60)")
-        end
+        set drift !=
+        string match -qir 'utf-?8' -- "$locale[1]"; and set drift ≠
+        set colour 31
     end
-    return $code
 end
 
-# From 3.5 on; before, there is no way but a process.
-if builtin --names | string match -q path
-    set -gu __awsenv_has_path 1
+# Sets `left`, and until when it will read like that.
+function __awsenv_tell_time --no-scope-shadowing
+    test -z "$drift"; and string match -qr '\A[0-9]{1,11}\z' -- "$AWSENV_EXPIRES_AT"; or return
+    set -g __awsenv_since (__awsenv_clock)
+    set left (builtin math $AWSENV_EXPIRES_AT - (__awsenv_clock_zero) - $__awsenv_since)
+    if test $left -le 0
+        set left expired!
+        set colour 31
+        set -g __awsenv_until 999999999999 # or until the clock is set back
+        return
+    end
+    test $left -lt 600; and set colour 33
+    set -g __awsenv_until (builtin math $__awsenv_since + $left % 60 + 1)
+    if test $left -lt 60
+        set -g __awsenv_until (builtin math $__awsenv_since + 1)
+        set left $left's'
+    else if test $left -lt 3600
+        set left (builtin math "floor($left / 60)")m
+    else
+        set left (builtin printf '%dh%02dm' (builtin math "floor($left / 3600)") (builtin math "floor($left % 3600 / 60)"))
+    end
+end
+
+# Sets `text`. What it is made of came through the environment: it may be anything.
+function __awsenv_compose --no-scope-shadowing
+    set -l class
+    set -l label (string replace -ra '[^A-Za-z0-9_.@:/+=, -]' '?' -- "$AWSENV_LABEL" | string sub -l 64)
+    set -l region (string replace -ra '[^A-Za-z0-9-]' '?' -- "$AWS_REGION" | string sub -l 32)
+    switch "$AWSENV_CLASS"
+        case prod
+            set class prod # in words, too: not everyone sees colours
+            set colour '37;41'
+        case staging
+            test $colour = 36; and set colour 33
+    end
+
+    # A narrow terminal: no region, and of the label so much that about half of the line stays free.
+    if string match -qr '\A([1-9]|[123][0-9])\z' -- "$COLUMNS"
+        set region
+        set -l room (builtin math "max(4, floor($COLUMNS / 2) - "(string length -- "$class$left")" - 4)")
+        if test (string length -- "$label") -gt (builtin math $room + 2)
+            set -l half (builtin math "floor($room / 2)")
+            set label (string sub -l (builtin math $room - $half) -- "$label")..(string sub -s -$half -- "$label")
+        end
+    end
+
+    # Each field once, however often the list has it.
+    set -l fields class label region left
+    test -n "$AWSENV_FIELDS"; and set fields (string match -ra '[a-z]+' -- "$AWSENV_FIELDS")
+    for field in $fields
+        builtin contains -- $field class label region left; or continue
+        test -n "$$field"; and set -a text "$$field"
+        set $field
+    end
+    set text (string join ' ' -- $text $drift)
 end
 
 # ---- Completion -----------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-# awsenv for zsh 5 and later: the `awsenv` function, a prompt segment in psvar[9] (`%9v` in PROMPT), and completion.
+# awsenv for zsh 5 and later: the `awsenv` function, a prompt segment in $__awsenv_prompt, and completion.
 #
 # `awsenv init zsh` prints this file after four assignments: __awsenv_python, __awsenv_main, __awsenv_store and
 # __awsenv_completions. Loaded without them, the function asks `command awsenv init --values zsh` at its first use.
@@ -212,57 +212,159 @@ function __awsenv_restore {
 }
 
 # ---- The prompt segment ---------------------------------------------------------------------------------------------
-# PROMPT='%9v %# ' shows it. No process starts here: this runs at every prompt.
+# PROMPT="$__awsenv_prompt$PROMPT" shows it, with a blank after it, where there is something to show. The text is in
+# psvar[9], where nothing in it can mean anything to the prompt; psvar[5] to [8] say its colour, by which is not empty.
+# This runs at every prompt, so no process starts here, and it is drawn anew only when something that it shows has
+# changed or its time would read differently.
 
 function __awsenv_hook {
   \builtin emulate -L 'zsh' -o 'no_xtrace'
   # Seam: the renewal of credentials that are due will be asked for here, before the segment is drawn.
-  __awsenv_draw_segment
+  # EPOCHSECONDS needs a module that a small zsh may lack; the prompt's own clock is always there.
+  \builtin local 'now=%D{%s}' "state=${AWSENV_LABEL-}|${AWSENV_CLASS-}|${AWSENV_FIELDS-}|${AWSENV_EXPIRES_AT-}|${AWSENV_KEY_ID-}|${AWS_ACCESS_KEY_ID-}|${AWS_PROFILE-}|${AWS_REGION-}|${COLUMNS-}|${NO_COLOR-}|${TERM-}"
+  now="${(%)now}"
+  if [[ "$state" != "$__awsenv_drawn" ]] || (( now < __awsenv_since || now >= __awsenv_until )); then
+    __awsenv_drawn="$state"
+    __awsenv_draw_segment
+  fi
   # zsh itself gives every precmd function the user's $?, and a false one would end a shell under `set -e`.
   \builtin return 0
 }
 
+# Works on the caller's `now`, as the next functions do on this one's variables: a $( ) would be a process.
 function __awsenv_draw_segment {
-  psvar[9]=''
-  if [[ -z "${AWSENV_LABEL-}" || -z "${AWS_ACCESS_KEY_ID-}${AWS_PROFILE-}" ]]; then
-    \builtin return 0
+  \builtin local 'text=' 'left=' 'drift=' 'colour=8'
+  __awsenv_since=0
+  __awsenv_until=999999999999
+  if [[ -n "${AWSENV_LABEL-}" && -n "${AWS_ACCESS_KEY_ID-}${AWS_PROFILE-}" && "${AWSENV_FIELDS-}" != 'none' ]]; then
+    case "${AWSENV_CLASS-}" in
+      'prod') colour=5 ;;
+      'staging') colour=7 ;;
+    esac
+    __awsenv_look_for_drift
+    __awsenv_tell_time
+    __awsenv_compose
   fi
-  # This came through the environment: it may be anything.
-  \builtin local "text=${AWSENV_LABEL//[^A-Za-z0-9_.@:\/+=, -]/?}" "identity=${AWS_ACCESS_KEY_ID-}"
+  psvar[5,9]=('' '' '' '' "$text")
+  if [[ -z "${NO_COLOR-}" && "${TERM-}" != 'dumb' ]]; then
+    psvar[colour]="$text"
+  fi
+  # A process, and so only for those who ask for it, and only when the text is another one.
+  if [[ -n "${AWSENV_TMUX-}" && -n "${TMUX_PANE-}" && "$text" != "$__awsenv_in_tmux" ]]; then
+    __awsenv_in_tmux="$text"
+    \command 'tmux' 'set-option' '-pqt' "$TMUX_PANE" '@awsenv' "$text" <'/dev/null' >'/dev/null' 2>&1
+  fi
+}
+
+# Sets `drift` when what AWS's tools read is not what we set.
+function __awsenv_look_for_drift {
+  \builtin local "identity=${AWS_ACCESS_KEY_ID-}"
   if [[ -n "${AWS_PROFILE-}" ]]; then
     # Keys beside a profile: one SDK takes the first, another the second, so neither is what we set.
     identity="${identity:+both:}profile:$AWS_PROFILE"
   fi
-  if [[ "$identity" != "${AWSENV_KEY_ID-}" ]]; then
-    case "${LC_ALL:-${LC_CTYPE:-${LANG-}}}" in
-      *[Uu][Tt][Ff]'-8'*|*[Uu][Tt][Ff]'8'*) psvar[9]="$text ≠" ;;
-      *) psvar[9]="$text !=" ;;
-    esac
+  if [[ "$identity" == "${AWSENV_KEY_ID-}" ]]; then
     \builtin return 0
   fi
+  case "${LC_ALL:-${LC_CTYPE:-${LANG-}}}" in
+    *[Uu][Tt][Ff]'-8'*|*[Uu][Tt][Ff]'8'*) drift='≠' ;;
+    *) drift='!=' ;;
+  esac
+  __awsenv_alarm 6
+}
 
-  psvar[9]="$text"
+# Another colour, but not over that of prod.
+function __awsenv_alarm {
+  if (( colour != 5 )); then
+    colour="$1"
+  fi
+}
+
+# Sets `left`, and until when it will read like that.
+function __awsenv_tell_time {
+  if [[ -n "$drift" ]]; then
+    \builtin return 0
+  fi
   # Digits only before any arithmetic, which would evaluate a name or a subscript.
   case "${AWSENV_EXPIRES_AT-}" in
     ''|*[!0-9]*|????????????*) \builtin return 0 ;;
   esac
-  # EPOCHSECONDS needs a module that a small zsh may lack; the prompt's own clock is always there.
-  \builtin local 'now=%D{%s}' 'left='
-  now="${(%)now}"
-  case "$now" in
-    ''|*[!0-9]*) \builtin return 0 ;;
-  esac
   left=$(( 10#$AWSENV_EXPIRES_AT - now ))
+  __awsenv_since="$now"
   if (( left <= 0 )); then
-    left='expired'
-  elif (( left < 60 )); then
+    left='expired!'
+    __awsenv_alarm 6
+    \builtin return 0 # until the clock is set back
+  fi
+  if (( left < 600 )); then
+    __awsenv_alarm 7
+  fi
+  if (( left < 60 )); then
+    __awsenv_until=$(( now + 1 ))
     left="${left}s"
-  elif (( left < 3600 )); then
+    \builtin return 0
+  fi
+  __awsenv_until=$(( now + left % 60 + 1 ))
+  if (( left < 3600 )); then
     left="$(( left / 60 ))m"
   else
     \builtin printf -v left '%dh%02dm' $(( left / 3600 )) $(( left % 3600 / 60 ))
   fi
-  psvar[9]="$text $left"
+}
+
+# Sets `text`. What it is made of came through the environment: it may be anything.
+function __awsenv_compose {
+  \builtin local 'class=' "label=${AWSENV_LABEL[1,64]}" "region=${${AWS_REGION-}[1,32]}" 'field=' 'room='
+  label="${label//[^A-Za-z0-9_.@:\/+=, -]/?}"
+  region="${region//[^A-Za-z0-9-]/?}"
+  if (( colour == 5 )); then
+    class='prod' # in words, too: not everyone sees colours
+  fi
+
+  # A narrow terminal: no region, and of the label so much that about half of the line stays free.
+  case "${COLUMNS-}" in
+    [1-9]|[123][0-9])
+      region=''
+      room=$(( COLUMNS / 2 - ${#class} - ${#left} - 4 ))
+      if (( room < 4 )); then
+        room=4
+      fi
+      if (( ${#label} > room + 2 )); then
+        label="${label[1,room - room / 2]}..${label[-(room / 2),-1]}"
+      fi
+      ;;
+  esac
+
+  # Each field once, however often the list has it.
+  for field in ${(s: :)${AWSENV_FIELDS:-class label region left}[1,64]}; do
+    case "$field" in
+      'class') field="$class" class='' ;;
+      'label') field="$label" label='' ;;
+      'region') field="$region" region='' ;;
+      'left') field="$left" left='' ;;
+      *) field='' ;;
+    esac
+    text+="${field:+${text:+ }$field}"
+  done
+  text+="${drift:+${text:+ }$drift}"
+}
+
+# powerlevel10k calls these two when `awsenv` is one of its elements. It records the calls of the second, to repeat them
+# before this file is read in the next shell: so what they show has to be worked out then.
+function prompt_awsenv {
+  if [[ -n "${psvar[5]}" ]]; then
+    p10k segment -s 'PROD' -b 'red' -f 'white' -t "${psvar[9]}"
+  elif [[ -n "${psvar[6]}" ]]; then
+    p10k segment -s 'ALARM' -f 'red' -t "${psvar[9]}"
+  elif [[ -n "${psvar[7]}" ]]; then
+    p10k segment -s 'NOTICE' -f 'yellow' -t "${psvar[9]}"
+  elif [[ -n "${psvar[9]}" ]]; then
+    p10k segment -f 'cyan' -t "${psvar[9]}"
+  fi
+}
+function instant_prompt_awsenv {
+  p10k segment -f 'cyan' -e -c '${AWSENV_LABEL:+${AWS_ACCESS_KEY_ID-}${AWS_PROFILE-}}' \
+    -t '${AWSENV_LABEL//[^A-Za-z0-9_.@:\/+=, -]/?}'
 }
 
 # ---- Loading --------------------------------------------------------------------------------------------------------
@@ -271,6 +373,8 @@ function __awsenv_draw_segment {
 function __awsenv_load {
   \builtin emulate -L 'zsh' -o 'no_xtrace'
   \builtin typeset -g +x '__awsenv_python' '__awsenv_main' '__awsenv_store' '__awsenv_completions'
+  \builtin typeset -g +x '__awsenv_drawn=' '__awsenv_since=0' '__awsenv_until=0' '__awsenv_in_tmux=' '__awsenv_prompt='
+  __awsenv_prompt='%(9V.%(5V.%K{red}%F{white}%9v%f%k.%(6V.%F{red}%9v%f.%(7V.%F{yellow}%9v%f.%(8V.%F{cyan}%9v%f.%9v)))) .)'
 
   # What `use` sets or unsets and `off` puts back, and what awsenv exports for itself: awsenv/variables.py has the same two lists.
   \builtin typeset -ga '__awsenv_managed' '__awsenv_own'

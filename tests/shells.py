@@ -31,15 +31,15 @@ SHELLS = ("bash", "bash-old", "zsh", "fish")
 POSIX = ("bash", "bash-old", "zsh")
 BASH = ("bash", "bash-old")
 
-# The user's one documented line per shell. fish draws a prompt again and again while one types: the number tells them apart.
+# Prompts with the segment in them, without the blank that ends it. fish draws a prompt again and again while one types: the number tells them apart.
 _PROMPTS = {
-    "bash": "PS1='[$__awsenv_segment]READY> '",
+    "bash": "PS1='[${__awsenv_segment% }]READY> '",
     "zsh": "PROMPT='[%9v]READY> '",
     "fish": """
         set -g prompts 0
         function fish_prompt
             set -g prompts (math $prompts + 1)
-            printf '[%s]READY%d> ' (__awsenv_segment_text | string collect --allow-empty) $prompts
+            printf '[%s]READY%d> ' (__awsenv_segment_text | string trim --right | string collect --allow-empty) $prompts
         end
         function fish_right_prompt; end
         function fish_title; end

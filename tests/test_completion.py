@@ -19,7 +19,21 @@ COMPLETIONS = ROOT / "completions"
 FILES = {"bash": COMPLETIONS / "awsenv.bash", "zsh": COMPLETIONS / "_awsenv", "fish": COMPLETIONS / "awsenv.fish"}
 SHELLS = tuple(FILES)
 
-VERBS = {"use", "off", "refresh", "current", "whoami", "list", "explain", "export", "exec", "init", "demo"}
+VERBS = {
+    "use",
+    "off",
+    "refresh",
+    "current",
+    "whoami",
+    "list",
+    "explain",
+    "export",
+    "exec",
+    "init",
+    "setup",
+    "settings",
+    "demo",
+}
 OPTIONS = {
     "use": {"--region", "--duration", "--fresh", "--as"},
     "off": set(),
@@ -31,6 +45,8 @@ OPTIONS = {
     "export": {"--format", "--show", "--region", "--duration", "--fresh"},
     "exec": {"--region", "--duration", "--fresh"},
     "init": {"--values"},
+    "setup": {"--yes", "--remove", "--print"},
+    "settings": {"--json", "--template"},
     "demo": {"--shell"},
 }
 

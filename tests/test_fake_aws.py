@@ -822,9 +822,9 @@ VISIT = """
 import os, sys
 from awsenv.demo.visit import visit
 init = {
-    "bash": "__awsenv_segment='[bash says]'",
-    "zsh": "psvar[9]='[zsh says]'",
-    "fish": "function __awsenv_segment_text; echo '[fish says]'; end",
+    "bash": "__awsenv_segment='[bash says] '",
+    "zsh": "__awsenv_prompt='[zsh says] '",
+    "fish": "function __awsenv_segment_text; echo -n '[fish says] '; end",
 }
 shell, *command = sys.argv[1:]
 sys.exit(visit(tuple(command) or None, base_env=dict(os.environ), shell_name=shell, init_for=init.__getitem__))

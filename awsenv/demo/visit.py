@@ -37,23 +37,21 @@ Ctrl-D leaves the demo and removes it.
 BASH = """\
 command cat -- "$HOME/.tour"
 {init}
-PS1='${{__awsenv_segment:+$__awsenv_segment }}demo\\$ '
+PS1='${{__awsenv_segment}}demo\\$ '
 """
 
 ZSH = """\
 command cat -- "$HOME/.tour"
 autoload -Uz compinit && compinit -i -D
 {init}
-PROMPT='%(9V.%9v .)demo%# '
+PROMPT="$__awsenv_prompt"'demo%# '
 """
 
 FISH = """\
 set -g fish_greeting
 {init}
 function fish_prompt
-    set -l segment
-    functions -q __awsenv_segment_text; and set segment (__awsenv_segment_text)
-    test -n "$segment"; and printf '%s ' $segment
+    functions -q __awsenv_segment_text; and __awsenv_segment_text
     printf 'demo> '
 end
 command cat -- "$HOME/.tour"

@@ -10,7 +10,10 @@ import time
 from pathlib import Path
 
 from awsenv.demo.fake import FakeAws
-from tests.bench.rows import ROWS, Line, Stage
+from tests.bench import rows, shell_rows
+from tests.bench.rows import Line, Stage
+
+ROWS = dict(sorted({**rows.ROWS, **shell_rows.ROWS}.items()))
 
 
 def main() -> int:

@@ -1,0 +1,168 @@
+"""The rows that a shell pays for: the hook at every prompt, and the shim when it starts."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from awsenv import assets
+from tests.bench.measure import BARE, Cost, run
+from tests.bench.rows import Line, Stage
+from tests.shells import Shell
+
+NAMES = ("bash", "zsh", "fish")
+BAR = {"bash": 25, "zsh": 40, "fish": 250}  # µs at a prompt
+LABEL = {
+    "AWSENV_LABEL": "acme/Admin",
+    "AWSENV_CLASS": "dev",
+    "AWS_REGION": "eu-west-1",
+    "COLUMNS": "120",
+    "TERM": "xterm",
+}
+KEYS = {"AWS_ACCESS_KEY_ID": "AKIA1", "AWSENV_KEY_ID": "AKIA1"}
+
+# Rounds of COUNT calls each of an empty function, of the hook, and of the hook when the segment has to be drawn anew; the
+# time of each round in ns, three to a line.
+_TIMED = {
+    "bash": """
+        empty() { :; }
+        redraw() { __awsenv_drawn=; __awsenv_hook; }
+        took() {
+            local i from=${EPOCHREALTIME/[.,]/}
+            for ((i = 0; i < COUNT; i++)); do $1; done
+            printf '%d ' "$((( ${EPOCHREALTIME/[.,]/} - from) * 1000))"
+        }
+        for ((round = 0; round < 60; round++)); do took empty; took __awsenv_hook; took redraw; echo; done
+    """,
+    "zsh": """
+        zmodload zsh/datetime
+        empty() { :; }
+        redraw() { __awsenv_drawn=; __awsenv_hook; }
+        took() { local -F from=$EPOCHREALTIME; repeat COUNT $1; printf '%d ' $(( (EPOCHREALTIME - from) * 1e9 )); }
+        repeat 60; do took empty; took __awsenv_hook; took redraw; echo; done
+    """,
+    "fish": """
+        function empty; end
+        function redraw; set -g __awsenv_drawn ''; __awsenv_segment_text; end
+        function took
+            set -l from (date +%s%N)
+            for i in (seq COUNT); $argv[1]; end >/dev/null
+            printf '%d ' (math (date +%s%N) - $from)
+        end
+        for round in (seq 20); took empty; took __awsenv_segment_text; took redraw; echo; end
+    """,
+}
+_CALLS = {"bash": 200, "zsh": 200, "fish": 50}
+_HOOK = {"bash": "__awsenv_hook", "zsh": "__awsenv_hook", "fish": "__awsenv_segment_text"}
+
+
+def prompt_hook(stage: Stage) -> Iterator[Line]:
+    """What a prompt waits for, with an identity in use and its time running."""
+    for name in _here():
+        shell = _shell(stage, name)
+        usual, redrawn = _hook_costs(shell)
+        more = f"{redrawn:.0f} us when its text changes: once a minute"
+        yield Line(f"prompt hook, {name}", usual, BAR[name], "us", "net of an empty function", more=more)
+    for name in _here():
+        calls = system_calls(_shell(stage, name), 40)
+        yield Line(f"prompt hook, {name}: processes", calls["process"], 0, "", "strace, 40 prompts", True)
+        yield Line(f"prompt hook, {name}: files opened", calls["file"], 0, "", "strace, 40 prompts", True)
+
+
+def start_up(stage: Stage) -> Iterator[Line]:
+    """What a new shell waits for."""
+    for name in _here():
+        shell = _shell(stage, name)
+        loading = shell.load
+        file = _more_than_nothing(shell, loading)
+        yield Line(f"start-up: the shim as a file, {name}", file, 1.0, "ms", f"{name} without it")
+    for name in _here():
+        shell = _shell(stage, name)
+        program = " ".join(map(shell.quote, [BARE[0], "-I", "-S", assets.MAIN]))
+        line = f"{program} init fish | source" if name == "fish" else f'eval "$({program} init {name})"'
+        yield Line(f"start-up: awsenv init {name}", _more_than_nothing(shell, line), 25.0, "ms", f"{name} without it")
+
+
+def system_calls(shell: Shell, prompts: int) -> dict[str, int]:
+    """How many processes so many prompts start, and how many files they open; LookupError where strace cannot say."""
+    if shutil.which("strace") is None:
+        raise LookupError("strace is not installed")
+    counts = []
+    for times in (1, prompts + 1):  # the first may load what the shell itself loads late
+        script = f"\n{_HOOK[shell.family]}" * times
+        with tempfile.NamedTemporaryFile() as log:
+            # `%process` would count a thread of fish as one, if not for its flags.
+            watch = [
+                "strace",
+                "-f",
+                "-qq",
+                "-e",
+                "trace=clone,clone3,fork,vfork,execve,open,openat,openat2",
+                "-o",
+                log.name,
+            ]
+            done = subprocess.run(
+                [*watch, *shell.argv("-c", shell.load + script)], env={**shell.env, **_identity()}, capture_output=True, text=True
+            )  # fmt: skip
+            if done.returncode != 0:
+                raise LookupError(f"strace cannot watch here: {done.stderr.strip()[:80]}")
+            calls = [line for line in Path(log.name).read_text().splitlines() if "CLONE_THREAD" not in line]
+        counts.append({
+            "process": sum(1 for call in calls if re.search(r"\b(clone3?|v?fork|execve)\(", call)),
+            "file": sum(1 for call in calls if re.search(r"\bopen(at2?)?\(", call)),
+        })  # fmt: skip
+    return {kind: counts[1][kind] - counts[0][kind] for kind in counts[0]}
+
+
+def _here() -> list[str]:
+    found = [name for name in NAMES if shutil.which(name)]
+    if not found:
+        raise LookupError("no shell is installed")
+    return found
+
+
+def _shell(stage: Stage, name: str) -> Shell:
+    home = stage.folder / f"shell {name}"
+    home.mkdir(exist_ok=True)
+    return Shell(name, home)
+
+
+def _identity() -> dict[str, str]:
+    return {**LABEL, **KEYS, "AWSENV_EXPIRES_AT": str(int(time.time()) + 2850)}
+
+
+def _hook_costs(shell: Shell) -> tuple[float, float]:
+    """µs of a prompt, and of one that draws the segment anew: medians over rounds of the difference to an empty function."""
+    calls = _CALLS[shell.family]
+    script = _TIMED[shell.family].replace("COUNT", str(calls))
+    done = shell.run(script, env=_identity(), timeout=120)
+    if done.status != 0 or done.stderr:
+        raise RuntimeError(f"{shell.name} ended with {done.status}: {done.stderr}")
+    rounds = [tuple(int(ns) / calls / 1000 for ns in line.split()) for line in done.stdout.splitlines()]
+    usual = statistics.median(hook - empty for empty, hook, _ in rounds)
+    return usual, statistics.median(redraw - empty for empty, _, redraw in rounds)
+
+
+def _more_than_nothing(shell: Shell, line: str) -> float:
+    """ms that *line* in a start-up file adds to the start of an interactive shell; median over pairs run in turns."""
+    plain, loaded = shell.home / "plain.rc", shell.home / "loaded.rc"
+    plain.write_text("\n")
+    loaded.write_text(line + "\n")
+    program = shutil.which(shell.family)
+    if program is None:
+        raise LookupError(f"no {shell.family}")
+
+    def start(rc: Path) -> Cost:
+        return run([program, *shell.argv()[1:], "-c", f"source {shell.quote(str(rc))}"], shell.env)
+
+    start(plain), start(loaded)
+    return statistics.median(start(loaded).wall - start(plain).wall for _ in range(40)) * 1000
+
+
+ROWS = {4: prompt_hook, 13: start_up}
