@@ -11,7 +11,8 @@ from awsenv.settings import FIELDS
 def change_for(lease: Lease, shown: Shown, options: str = "", region_before: str | None = None) -> EnvChange:
     """All that a shell needs to be *lease*, for a shim: what isn't set is unset.
 
-    *shown* is how it presents itself; *options* are the `use` options that made it (AWSENV_OPTIONS); *region_before* is what the user had before awsenv.
+    *shown* is how it presents itself; *options* are the `use` options that made it (AWSENV_OPTIONS); *region_before* is
+    what the user had before awsenv.
     """
     assign = list(aws_variables(lease))
     assign.append(("AWSENV_PROFILE", lease.profile))

@@ -2,7 +2,11 @@
 
 import os
 import shutil
+import signal
 import tempfile
+
+# A test run started in the background ignores Ctrl-C, and so would every shell that it starts: those could trap it no more.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Before anything imports botocore, which fixes its cache folders by HOME at import.
 _HOME = tempfile.mkdtemp(prefix="awsenv-tests-")

@@ -54,7 +54,7 @@ PAYLOADS = {
     "P39e": "#comment",
     "P40": "prod cn-north-1",
     "ünï": "ünï-日本",
-    "quote": "it's \"both\"",
+    "quote": 'it\'s "both"',
 }
 
 

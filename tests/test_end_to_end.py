@@ -89,7 +89,9 @@ def test_after_use_the_aws_cli_and_boto3_are_that_identity(town, shell_name, tmp
 def test_a_chain_is_fetched_once_for_every_profile_on_it(town, fake, shell_name, tmp_path):
     shell = shell_in(town, shell_name, tmp_path)
     fake.forget()
-    result = shell.run("awsenv use audit; awsenv use piyo-prod; awsenv use piyo; awsenv use audit; " + shell.dump("end"))
+    result = shell.run(
+        "awsenv use audit; awsenv use piyo-prod; awsenv use piyo; awsenv use audit; " + shell.dump("end")
+    )
     assert result.status == 0, result.stderr
     assert (fake.count("GetRoleCredentials"), fake.count("AssumeRole")) == (1, 3)
     assert result.environment("end")["AWSENV_ROLE"] == "Audit"
@@ -98,7 +100,13 @@ def test_a_chain_is_fetched_once_for_every_profile_on_it(town, fake, shell_name,
 def test_off_puts_back_exactly_what_was_there(town, shell_name, tmp_path):
     shell = shell_in(town, shell_name, tmp_path)
     before = {"AWS_PROFILE": "mine", "AWS_REGION": "", "AWS_SECURITY_TOKEN": "t o'k$n", "AWS_VAULT": "v"}
-    script = shell.dump("before") + "awsenv use piyo; " + shell.dump("as piyo") + "awsenv use hoge1; awsenv off; " + shell.dump("after")
+    script = (
+        shell.dump("before")
+        + "awsenv use piyo; "
+        + shell.dump("as piyo")
+        + "awsenv use hoge1; awsenv off; "
+        + shell.dump("after")
+    )
     result = shell.run(script, env=before)
     assert result.environment("before") == result.environment("after"), result.stderr
     as_piyo = result.environment("as piyo")
@@ -110,7 +118,11 @@ def test_use_dash_goes_back_with_its_options(town, shell_name, tmp_path):
     shell = shell_in(town, shell_name, tmp_path)
     result = shell.run("awsenv use piyo --region us-west-2; awsenv use hoge1; awsenv use -; " + shell.dump("end"))
     end = result.environment("end")
-    assert (end["AWSENV_PROFILE"], end["AWS_REGION"], end["AWSENV_OPTIONS"]) == ("piyo", "us-west-2", "--region=us-west-2")
+    assert (end["AWSENV_PROFILE"], end["AWS_REGION"], end["AWSENV_OPTIONS"]) == (
+        "piyo",
+        "us-west-2",
+        "--region=us-west-2",
+    )
 
 
 def test_a_failed_use_changes_nothing_and_says_so_in_its_status(town, shell_name, tmp_path):
@@ -128,7 +140,9 @@ def test_a_failed_use_changes_nothing_and_says_so_in_its_status(town, shell_name
 def test_profile_mode_leaves_the_keys_to_aws_tools(town, shell_name, tmp_path):
     shell = shell_in(town, shell_name, tmp_path)
     script = "awsenv use hoge1; awsenv use piyo --as profile; " + shell.dump("end")
-    script += "aws sts get-caller-identity --query Arn --output text; awsenv use fuga --as profile; " + shell.said("mfa")
+    script += "aws sts get-caller-identity --query Arn --output text; awsenv use fuga --as profile; " + shell.said(
+        "mfa"
+    )
     result = shell.run(script)
     end = result.environment("end")
     assert end["AWS_PROFILE"] == "piyo" and "AWS_ACCESS_KEY_ID" not in end and "AWSENV_EXPIRES_AT" not in end
@@ -199,7 +213,10 @@ def test_an_expired_token_is_renewed_silently_and_written_back_for_aws_tools(tow
     token["somethingElse"] = {"kept": True}
     path.write_text(json.dumps(token))
     fake.forget()
-    result = shell.run("awsenv use piyo; " + shell.said("renewed") + "aws sts get-caller-identity --profile piyo", env={"AWS_CONFIG_FILE": str(home / ".aws/config")})
+    result = shell.run(
+        "awsenv use piyo; " + shell.said("renewed") + "aws sts get-caller-identity --profile piyo",
+        env={"AWS_CONFIG_FILE": str(home / ".aws/config")},
+    )
     assert "renewed 0" in result.stdout and "assumed-role/Deploy" in result.stdout, result.stderr
     renewed = json.loads(path.read_text())
     assert renewed["accessToken"] != token["accessToken"] and renewed["refreshToken"] != token["refreshToken"]
@@ -231,7 +248,11 @@ def test_whoami_asks_aws(town, shell_name, tmp_path):
 
 def test_without_the_shim_use_prints_no_secret_and_says_how_to_load_it(town, tmp_path):
     shell = shell_in(town, "bash", tmp_path)
-    result = shell.run("python -m awsenv use hoge1; " + shell.said("status"), load=False, env={"PYTHONPATH": str(Path(assets.MAIN).parent.parent)})
+    result = shell.run(
+        "python -m awsenv use hoge1; " + shell.said("status"),
+        load=False,
+        env={"PYTHONPATH": str(Path(assets.MAIN).parent.parent)},
+    )
     assert result.stdout == "status 2\n"
     assert 'eval "$(awsenv init bash)"' in result.stderr
 

@@ -57,7 +57,7 @@ class Backend:
     def expire(self) -> None:
         """Make every stored session one that ended."""
         for path in (self.store / "keys").iterdir():
-            first, rest = path.read_text().split("\n", 1)
+            _, rest = path.read_text().split("\n", 1)
             path.write_text("awsenv 1 1000.0 900.0 1.0\n" + rest)
 
     def age(self, left: float) -> None:

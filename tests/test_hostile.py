@@ -49,7 +49,9 @@ def real_shell(name: str, tmp_path: Path, home: Path) -> Shell:
 def test_a_hostile_profile_name_arrives_byte_exact_or_is_refused(hostile_home, shell_name, tmp_path, pid):
     name = NAMEABLE[pid]
     shell = real_shell(shell_name, tmp_path, hostile_home)
-    script = f'awsenv use -- "$NAME"; {shell.said("first")}{shell.dump("cold")}awsenv use -- "$NAME"; {shell.dump("warm")}'
+    script = (
+        f'awsenv use -- "$NAME"; {shell.said("first")}{shell.dump("cold")}awsenv use -- "$NAME"; {shell.dump("warm")}'
+    )
     script += f"awsenv off; {shell.dump('after')}"
     result = shell.run(script, env={"NAME": name})
     assert not (tmp_path / "PWN").exists()
@@ -74,14 +76,18 @@ def lease_of(value: str) -> Lease:
 @pytest.mark.parametrize("dialect", ["bash", "zsh", "fish"])
 def test_a_hostile_value_in_every_field_is_exact_in_the_shell_or_refused_as_a_whole(tmp_path, pid, dialect):
     value = PAYLOADS[pid]
-    change = change_for(lease_of(value), shown_for(lease_of(value), Settings(accounts={value: value})), region_before=value)
+    change = change_for(
+        lease_of(value), shown_for(lease_of(value), Settings(accounts={value: value})), region_before=value
+    )
     if has_controls(value):
-        with pytest.raises(ValueError, match="^AWS"):
+        with pytest.raises(ValueError, match=r"^AWS"):
             reply(dialect, change.unset, change.assign)
         return
     script = reply(dialect, change.unset, change.assign).encode("utf-8", "surrogateescape") + b"/usr/bin/env -0\n"
     argv = {"bash": ["bash"], "zsh": ["zsh", "-f"], "fish": ["fish", "--no-config"]}[dialect]
-    done = subprocess.run(argv, input=script, cwd=tmp_path, env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}, capture_output=True)
+    done = subprocess.run(
+        argv, input=script, cwd=tmp_path, env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}, capture_output=True
+    )
     environment = dict(pair.split(b"=", 1) for pair in done.stdout.split(b"\0") if b"=" in pair)
     assert os.listdir(tmp_path) == []
     for name, expected in change.assign:
@@ -111,12 +117,20 @@ def test_a_hostile_value_is_exact_in_every_format_or_refused(tmp_path, pid, name
         assert raw.count(b"\n") == len(export_for(lease).unset) + len(export_for(lease).assign)
     else:
         argv = ["fish", "--no-config"] if name == "fish" else ["sh"]
-        done = subprocess.run(argv, input=raw + b"/usr/bin/env -0\n", cwd=tmp_path, env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}, capture_output=True)
+        done = subprocess.run(
+            argv,
+            input=raw + b"/usr/bin/env -0\n",
+            cwd=tmp_path,
+            env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8"},
+            capture_output=True,
+        )
         assert b"AWS_SECRET_ACCESS_KEY=" + value.encode("utf-8", "surrogateescape") + b"\0" in done.stdout
         assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize("verb", ["list", "list --names", "list --json", "explain", "use", "export", "whoami", "exec", "current"])
+@pytest.mark.parametrize(
+    "verb", ["list", "list --names", "list --json", "explain", "use", "export", "whoami", "exec", "current"]
+)
 def test_no_verb_prints_a_control_character_of_a_profile_name(hostile_home, tmp_path, verb):
     words, extra = verb.split(), {"AWSENV_SHIM": "bash:1", "AWSENV_STORE": str(tmp_path / "store")}
     for name in [*NAMEABLE.values(), "nonesuch\x1b]0;OWNED\a"]:
@@ -128,7 +142,9 @@ def test_no_verb_prints_a_control_character_of_a_profile_name(hostile_home, tmp_
             argv, env = words, {**env, "AWSENV_PROFILE": name, "AWSENV_ROLE": name}
         if verb in ("use", "whoami", "exec", "explain", "export") and name in list(NAMEABLE.values())[5:30:5]:
             continue  # every process is 0.2 s: a fifth of the payloads is left to the tests above
-        done = subprocess.run([sys.executable, "-I", "-S", assets.MAIN, *argv], env=env, capture_output=True, cwd=tmp_path, timeout=30)
+        done = subprocess.run(
+            [sys.executable, "-I", "-S", assets.MAIN, *argv], env=env, capture_output=True, cwd=tmp_path, timeout=30
+        )
         # sanctioned: newlines alone; the eval channel of `use` and the shell text of `export` are not a terminal
         shown = done.stderr if verb in ("use", "export", "exec") else done.stdout + done.stderr
         text = shown.decode("utf-8", "replace")
@@ -142,7 +158,9 @@ def test_the_label_is_made_of_harmless_characters_alone():
     for value in PAYLOADS.values():
         assert re.fullmatch(r"[\w.@:/+=, ?-]{0,64}", shown_for(lease_of(value), Settings()).label, re.ASCII)
         static = Lease(value, None, Credentials("AKIA", "x"), None, None)
-        assert re.fullmatch(r"[\w.@:/+=, ?-]{0,64}", shown_for(static, Settings(label=value + '{profile}')).label, re.ASCII)
+        assert re.fullmatch(
+            r"[\w.@:/+=, ?-]{0,64}", shown_for(static, Settings(label=value + "{profile}")).label, re.ASCII
+        )
 
 
 def test_an_index_file_is_named_so_that_it_stays_in_its_folder():

@@ -27,7 +27,9 @@ def blocks(language: str) -> list[str]:
 def test_the_transcript_is_what_a_shell_in_the_demo_shows(tmp_path):
     (transcript,) = blocks("console")
     env = {"PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(tmp_path), "LANG": "C.UTF-8", "TERM": "dumb"}
-    shell = pexpect.spawn(f"{BIN}/awsenv", ["demo", "--shell", "bash"], env=env, encoding="utf-8", timeout=30, dimensions=(40, 200))
+    shell = pexpect.spawn(
+        f"{BIN}/awsenv", ["demo", "--shell", "bash"], env=env, encoding="utf-8", timeout=30, dimensions=(40, 200)
+    )
     shell.expect("demo[#$] ")
     shell.sendline("bind 'set enable-bracketed-paste off'; PS1='READY> '; stty -echo")
     shell.expect("READY> ")
@@ -50,7 +52,9 @@ def test_the_demo_runs_one_command_without_any_network_and_cleans_up(tmp_path):
     script = 'awsenv exec piyo-prod -- aws sts get-caller-identity --query Arn --output text; echo "$HOME"; exit 9'
     env = {"PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(tmp_path), "AWS_PROFILE": "mine", "AWS_ACCESS_KEY_ID": "AKIAMINE",
            "AWSENV_PROFILE": "x", "http_proxy": "http://192.0.2.1:9", "https_proxy": "http://192.0.2.1:9"}  # fmt: skip
-    done = subprocess.run([f"{BIN}/awsenv", "demo", "--", "sh", "-c", script], env=env, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [f"{BIN}/awsenv", "demo", "--", "sh", "-c", script], env=env, capture_output=True, text=True, timeout=60
+    )
     arn, home = done.stdout.split()
     assert arn.startswith("arn:aws:sts::444444444444:assumed-role/ReadOnly/awsenv-"), done.stderr
     assert done.returncode == 9
@@ -61,7 +65,9 @@ def test_the_demo_runs_one_command_without_any_network_and_cleans_up(tmp_path):
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("dist")
-    subprocess.run([sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(out), str(ROOT)], check=True, timeout=300)
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(out), str(ROOT)], check=True, timeout=300
+    )
     (built,) = out.glob("awsenv_shell-*.whl")
     return built
 
@@ -90,7 +96,11 @@ def test_the_readmes_install_gives_a_working_demo_in_a_new_environment(tmp_path)
     env = {**os.environ, "PATH": f"{bin_}:/usr/bin:/bin", "HOME": str(tmp_path), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     subprocess.run(["bash", "-c", f"{install} -q"], cwd=ROOT, env=env, check=True, timeout=500)
     done = subprocess.run(
-        [str(bin_ / "awsenv"), "demo", "--", "awsenv", "whoami", "piyo-prod"], env=env, cwd=tmp_path, capture_output=True, text=True
+        [str(bin_ / "awsenv"), "demo", "--", "awsenv", "whoami", "piyo-prod"],
+        env=env,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
     )
     assert "444444444444" in done.stdout, done.stderr
     script = 'eval "$(awsenv init bash)" && awsenv demo -- bash -c \'eval "$(awsenv init bash)"; awsenv use piyo; awsenv current\''
@@ -112,7 +122,11 @@ def test_every_command_that_a_hint_names_exists():
             hints += re.findall(r"awsenv ([a-z]+) (?:--|\{|NAME|-|TAB)", path.read_text())
     assert len(hints) > 5
     assert not [verb for verb in hints if verb not in cli.verbs() and verb not in ("is", "has")]
-    aws = [line for path in (ROOT / "awsenv").rglob("*.py") for line in re.findall(r"aws (?:sso|configure)[ a-z-]*", path.read_text())]
+    aws = [
+        line
+        for path in (ROOT / "awsenv").rglob("*.py")
+        for line in re.findall(r"aws (?:sso|configure)[ a-z-]*", path.read_text())
+    ]
     known = ("aws sso login", "aws configure sso", "aws configure sso-session", "aws configure")
     assert aws and not [line for line in aws if not line.strip().startswith(known)]
 

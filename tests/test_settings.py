@@ -28,7 +28,15 @@ def test_the_template_is_without_mistakes_and_sets_what_it_says():
 
 @pytest.mark.parametrize(
     ("pattern", "is_prod"),
-    [("*prod*", True), ("444444444444", True), ("*/readonly", True), ("READ*", True), ("billing", True), ("piyo", False), ("", False)],
+    [
+        ("*prod*", True),
+        ("444444444444", True),
+        ("*/readonly", True),
+        ("READ*", True),
+        ("billing", True),
+        ("piyo", False),
+        ("", False),
+    ],
 )
 def test_a_class_is_matched_against_names_accounts_and_roles(pattern, is_prod):
     settings = parse(f'[classes]\nprod = ["{pattern}"]\n[accounts]\n444444444444 = "Billing"', "f")

@@ -18,7 +18,9 @@ from awsenv.errors import Storage, Unreachable
 from awsenv.model import Credentials, window_of
 from awsenv.store import FileStore, NoStore, lock, make_private_folder, open_store, reserved, write_private
 
-ROLE = Credentials("ASIAEXAMPLE", "s/e+c=ret", "t" * 300, issued_at=1000.5, expires_at=4600.5, account_id="123456789012")
+ROLE = Credentials(
+    "ASIAEXAMPLE", "s/e+c=ret", "t" * 300, issued_at=1000.5, expires_at=4600.5, account_id="123456789012"
+)
 OTHER = Credentials("ASIAOTHER", "x", "y", issued_at=1.0, expires_at=2.0)
 KEY, KEY2 = "a" * 64, "b" * 64
 
@@ -118,7 +120,9 @@ def test_files_are_0600_in_0700_whatever_the_umask(tmp_path):
         assert store.get(KEY) == ROLE
 
 
-@pytest.mark.parametrize("damage", ["truncated", "empty", "garbage", "list", "huge", "nul", "other format", "foreign name"])
+@pytest.mark.parametrize(
+    "damage", ["truncated", "empty", "garbage", "list", "huge", "nul", "other format", "foreign name"]
+)
 def test_a_damaged_entry_is_absent_and_overwritten_by_a_good_one(files, damage):
     files.put(KEY, ROLE)
     path = Path(files.root, "keys", KEY)
@@ -220,7 +224,9 @@ def on_a_full_disk(tmp_path: Path):
     """A 64 KiB tmpfs, full to the last byte; None where this machine lets us mount nothing."""
     place = tmp_path / "small"
     place.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=0700", "tmpfs", str(place)], capture_output=True)
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k,mode=0700", "tmpfs", str(place)], capture_output=True
+    )
     return place if done.returncode == 0 else None
 
 
@@ -358,7 +364,12 @@ def test_the_renewal_window(lifetime, window):
 
 def test_a_hundred_processes_on_one_expired_identity_make_one_call_and_all_succeed(fake, house, tmp_path):
     fake.forget()
-    env = {"PATH": os.environ["PATH"], **house.environment, "AWSENV_SHIM": "bash:1", "AWSENV_STORE": str(tmp_path / "s")}
+    env = {
+        "PATH": os.environ["PATH"],
+        **house.environment,
+        "AWSENV_SHIM": "bash:1",
+        "AWSENV_STORE": str(tmp_path / "s"),
+    }
     argv = [sys.executable, "-I", "-S", str(Path(hot.__file__).parent / "__main__.py"), "use", "piyo"]
     crowd = [subprocess.Popen(argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(100)]
     answers = [process.communicate(timeout=90) for process in crowd]
