@@ -44,8 +44,8 @@ def emit(stdout: bytes, said: str, code: int) -> int:
     """Say, then answer: the statements go out last and in one piece, so that a shim never evals half of them."""
     from awsenv.text import show
 
-    lines = "".join(f"{show(line, 500)}\n" for line in said.split("\n") if line)
-    write(2, lines.encode("utf-8", "surrogateescape"))
+    if said:
+        write(2, f"{show(said, 500)}\n".encode("utf-8", "surrogateescape"))
     return code if write(1, stdout) else code or 1
 
 
@@ -80,12 +80,19 @@ def _cold(argv: "list[str]") -> int:
         _add_site_packages()
     from awsenv.cold import run  # all that a warm answer does without
 
-    outcome = run(argv, to_terminal)
+    outcome = run(argv, to_terminal, lambda notes: write(2, said(notes)))
     if sys.stdout is not None:  # None when the caller closed it
         sys.stdout.flush()
-    write(2, "".join(f"{note}\n" for note in outcome.notes).encode("utf-8", "surrogateescape"))
+    write(2, said(outcome.notes))
     is_read = write(channel, outcome.stdout.encode("utf-8", "surrogateescape"))
     return outcome.exit_code if is_read else outcome.exit_code or 1
+
+
+def said(notes: "tuple[str, ...]") -> bytes:
+    """Lines for a person's terminal: nothing that isn't printable reaches it, wherever it came from."""
+    from awsenv.text import show
+
+    return "".join(f"{show(note, 500)}\n" for note in notes).encode("utf-8", "surrogateescape")
 
 
 def _is_evaluated(argv: "list[str]") -> bool:

@@ -79,7 +79,7 @@ def use(
     if name == "-":
         raise Usage("there is no identity before this one")
     if not name:
-        return Outcome(notes=(ctx.get_help(),), exit_code=2)
+        return Outcome(notes=tuple(ctx.get_help().split("\n")), exit_code=2)
     return run(ctx.obj, _request(name, region, duration, fresh, mode))
 
 

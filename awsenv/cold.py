@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-import sys
+from collections.abc import Callable
 
 from awsenv import hot
 from awsenv.errors import AwsenvError
@@ -12,10 +12,11 @@ from awsenv.process import become
 from awsenv.world import World
 
 
-def run(argv: list[str], to_terminal: bool) -> Outcome:
+def run(argv: list[str], to_terminal: bool, say: Callable[[tuple[str, ...]], object]) -> Outcome:
     """The outcome of *argv*. Never raises: an error becomes its lines and its exit status.
 
-    *to_terminal*: whether stdout, as it was at the start, is a terminal.
+    *to_terminal*: whether stdout, as it was at the start, is a terminal. *say* tells notes to a person before this
+    process becomes another one.
     """
     gc.set_threshold(100_000)  # hardly anything that is imported is ever garbage; looking for it is 7 % of a cold `use`
     home = ""
@@ -24,9 +25,7 @@ def run(argv: list[str], to_terminal: bool) -> Outcome:
         home = world.home
         outcome = _outcome(argv, world, to_terminal)
         if outcome.become:
-            for note in outcome.notes:
-                sys.stderr.write(note + "\n")
-            sys.stderr.flush()
+            say(outcome.notes)
             become(outcome.become, outcome.environment or {})
     except AwsenvError as error:
         return Outcome(notes=tuple(error.lines(home)), exit_code=error.exit_code)

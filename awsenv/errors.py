@@ -19,28 +19,35 @@ in `__main__`. No text of it is made of a secret.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from awsenv.model import Where
 from awsenv.text import show
 
 
 class AwsenvError(Exception):
-    """Base of all: *what* happened, *where* in the user's files, and a *hint*: a command, or a line to write."""
+    """Base of all: *what* happened, *where* in the user's files, a *hint* (a command, or a line to write), and *details*.
+
+    *what* is one line: a line break in it is data, and shown as such. A hint may have several lines of ours.
+    """
 
     exit_code = 1
 
-    def __init__(self, what: str, where: Where | None = None, hint: str | None = None) -> None:
+    def __init__(
+        self, what: str, where: Where | None = None, hint: str | None = None, details: Sequence[str] = ()
+    ) -> None:
         super().__init__(what)
         self.what = what
         self.where = where
         self.hint = hint
+        self.details = tuple(details)
 
     def lines(self, home: str = "") -> list[str]:
         """The error as a person reads it, `~` for *home*; what came from outside is filtered by `show`."""
         place = f"{show(self.where.short(home))}: " if self.where else ""
-        first, *more = self.what.split("\n")
         return [
-            f"awsenv: {place}{show(first, 500)}",
-            *(f"  {show(line, 500)}" for line in more),
+            f"awsenv: {place}{show(self.what, 500)}",
+            *(f"  {show(line, 500)}" for line in self.details),
             *(f"  hint: {show(line, 300)}" for line in (self.hint or "").split("\n") if line),
         ]
 

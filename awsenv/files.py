@@ -20,10 +20,11 @@ def read(path: str) -> bytes:
         return b""
     except OSError as error:
         raise Config(f"can't read {path}: {error.strerror}") from None
+    about = os.fstat(descriptor)
+    if not stat.S_ISREG(about.st_mode):
+        os.close(descriptor)
+        raise Config(f"{path} is not a regular file")
     with os.fdopen(descriptor, "rb") as file:
-        about = os.fstat(file.fileno())
-        if not stat.S_ISREG(about.st_mode):
-            raise Config(f"{path} is not a regular file")
         if about.st_size > LARGEST:
             raise Config(f"{path} is {about.st_size >> 20} MiB large; awsenv reads at most {LARGEST >> 20}")
         return file.read()

@@ -113,7 +113,7 @@ def _first_claim(profile: Profile, context: PlanContext, trail: list[tuple[str, 
     hint = next((hint for key, hint in _LACKS if profile.get(key) is not None), _LACKS_ALL)
     if trail:
         what = f'the source profile "{profile.name}" has no credentials; it holds: {held}'
-        raise Config("\n".join((what, *_lines(trail))), profile.where, hint)
+        raise Config(what, profile.where, hint, _lines(trail))
     raise Config(f'"{profile.name}" does not say how to authenticate; it holds: {held}', profile.where, hint)
 
 
@@ -122,15 +122,13 @@ def _missing(config: AwsConfig, trail: list[tuple[str, Setting]]) -> Config:
     error = config.unknown(source.value)
     reason = f"{error.where}: {error.what}" if error.where else "there is no such profile"
     what = f'source_profile names "{show(source.value)}": {reason}'
-    return Config("\n".join((what, *_lines(trail))), source.where, error.hint)
+    return Config(what, source.where, error.hint, _lines(trail))
 
 
 def _loop(trail: list[tuple[str, Setting]]) -> SourceLoop:
     _, source = trail[-1]
     what = f'the source profiles lead in a circle, back to "{show(source.value)}":'
-    return SourceLoop(
-        "\n".join((what, *_lines(trail))), source.where, "one of them needs keys or an sso_session of its own"
-    )
+    return SourceLoop(what, source.where, "one of them needs keys or an sso_session of its own", _lines(trail))
 
 
 def _lines(trail: list[tuple[str, Setting]]) -> list[str]:

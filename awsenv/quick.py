@@ -110,9 +110,10 @@ def _names(env: "Mapping[str, str]") -> "Answer | None":
             continue
         except OSError:
             return None
+        if os.fstat(descriptor).st_mode & 0o170000 != 0o100000:
+            os.close(descriptor)
+            return None
         with open(descriptor, "rb") as file:
-            if os.fstat(descriptor).st_mode & 0o170000 != 0o100000:
-                return None
             texts.append(sections.decode(file.read()))
     names = [name if name.isprintable() else show(name) for name in sections.names(*texts)]
     return Answer("".join(f"{name}\n" for name in names).encode("utf-8", "surrogateescape"))

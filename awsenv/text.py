@@ -70,4 +70,4 @@ def word(text: str) -> str:
     """*text* as one word of a command that a person may paste: quoted unless it is plain."""
     if text and all((c.isascii() and c.isalnum()) or c in "_.-@+,/:%" for c in text):
         return text
-    return "'" + text.replace("'", "'\\''") + "'"
+    return "'" + show(text, 300).replace("'", "'\\''") + "'"

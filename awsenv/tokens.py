@@ -69,10 +69,11 @@ class AwsTokenCache:
             descriptor = os.open(token_path(self._folder, key), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError:
             return None
+        about = os.fstat(descriptor)
+        if about.st_mode & 0o170000 != 0o100000 or about.st_size > _LARGEST:
+            os.close(descriptor)
+            return None
         with os.fdopen(descriptor, "rb") as file:
-            about = os.fstat(descriptor)
-            if about.st_mode & 0o170000 != 0o100000 or about.st_size > _LARGEST:
-                return None
             try:
                 fields = json.loads(file.read())
             except (ValueError, RecursionError):

@@ -228,7 +228,7 @@ def cold_run(env: Mapping[str, str], *words: str) -> Outcome:
     os.environ.clear()
     os.environ.update(env)
     try:
-        outcome = cold.run(list(words), False)
+        outcome = cold.run(list(words), False, lambda notes: None)
     finally:
         os.environ.clear()
         os.environ.update(before)

@@ -13,7 +13,7 @@ from awsenv.ports import Ports, real
 from awsenv.render.table import table
 from awsenv.resolve import chain_keys
 from awsenv.store import Store, open_store
-from awsenv.text import left
+from awsenv.text import left, show
 from awsenv.world import World
 
 WAYS = {"static": "keys", "assume-role": "role", "sso": "sso"}
@@ -35,9 +35,11 @@ def run(world: World, as_json: bool, names: bool, width: int, colour: bool) -> O
     """A table for people, JSON or bare names for programs."""
     if names:
         answer = hot.answer(["list", "--names"], world.env)
-        assert answer is not None, "hot.py always answers `list --names` over readable files"
-        return Outcome(answer.stdout.decode("utf-8", "surrogateescape"))
+        if answer is not None:
+            return Outcome(answer.stdout.decode("utf-8", "surrogateescape"))
     reading = Reading.of(world)
+    if names:
+        return Outcome("".join(f"{show(name)}\n" for name in reading.config.names()))
     store, _ = open_store(world.store_root)
     ports = real(world, store)
     rows = [_row(world, reading, name, store, ports) for name in reading.config.names()]
@@ -57,7 +59,7 @@ def _row(world: World, reading: Reading, name: str, store: Store, ports: Ports) 
         plan = plan_for(world, reading, UseRequest(name))
     except AwsenvError as error:
         place = f"{error.where.short(world.home)}: " if error.where else ""
-        return Row(name, "?", "", "", "", place + error.what.split("\n")[0])
+        return Row(name, "?", "", "", "", place + error.what)
     account, role = plan.principal
     way = " → ".join(WAYS.get(step.kind, step.kind) for step in plan.steps)
     return Row(name, way, account or "", role or "", plan.region or "", _state(plan, store, ports))

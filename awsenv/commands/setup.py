@@ -63,9 +63,9 @@ class Change:
         """The error that says what a person can do instead."""
         what = f"can't write {self.rc.target}: {reason}"
         if not self.removes:
-            return Storage(f"{what}\n{_INSTEAD}", hint=PASTE[self.shell])
-        gone = "\n".join(rcfile.difference(self.rc.text, self.rc_text))
-        return Storage(f"{what}\nnothing is changed; these are the lines to take out of it:\n{gone}")
+            return Storage(what, hint=PASTE[self.shell], details=(_INSTEAD,))
+        gone = rcfile.difference(self.rc.text, self.rc_text)
+        return Storage(what, details=("nothing is changed; these are the lines to take out of it:", *gone))
 
 
 def run(world: World, shell: str | None, yes: bool, remove: bool, print_only: bool) -> Outcome:
@@ -232,7 +232,7 @@ def _read_rc(shell: str, path: str) -> Rc:
     try:
         return Rc(path, target, _read(target))
     except OSError as error:
-        raise Storage(f"can't read {target}: {error.strerror}\n{_INSTEAD}", hint=PASTE[shell]) from None
+        raise Storage(f"can't read {target}: {error.strerror}", hint=PASTE[shell], details=(_INSTEAD,)) from None
 
 
 def _read(path: str) -> str | None:
