@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 import tempfile
@@ -10,10 +11,10 @@ import time
 from pathlib import Path
 
 from awsenv.demo.fake import FakeAws
-from tests.bench import rows, shell_rows
+from tests.bench import rows, shell_rows, tab_row
 from tests.bench.rows import Line, Stage
 
-ROWS = dict(sorted({**rows.ROWS, **shell_rows.ROWS}.items()))
+ROWS = dict(sorted({**rows.ROWS, **shell_rows.ROWS, **tab_row.ROWS}.items()))
 
 
 def main() -> int:
@@ -42,9 +43,11 @@ def main() -> int:
 
 
 def _printed(row: int, line: Line) -> str:
-    digits = 0 if line.structural else 2
-    ours, bar = (f"{value:.{digits}f} {line.unit:<3}" for value in (line.ours, line.bar))
-    verdict = "over" if line.is_over else "ok"
+    digits = 2 if line.unit else 0
+    ours = "not here" if math.isnan(line.ours) else f"{line.ours:.{digits}f} {line.unit:<3}"
+    # What is there for comparison alone has no bar.
+    bar = f"{line.bar:.{digits}f} {line.unit:<3}" if math.isfinite(line.bar) else ""
+    verdict = "over" if line.is_over else "ok" if bar else ""
     return f"{row:>3}  {line.what:<44} {ours:>9}  {bar:>9}  {verdict:<4}  {line.anchor:<26} {line.more}".rstrip()
 
 

