@@ -44,6 +44,9 @@ function awsenv {
     \builtin return
   fi
 
+  case $- in
+  *i*) __awsenv_install_hook ;; # another tool may have set PROMPT_COMMAND anew since we were loaded
+  esac
   if __awsenv_change "$@"; then
     __awsenv_settle 0
   else
