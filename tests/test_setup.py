@@ -173,6 +173,7 @@ def test_any_path_is_loaded_as_it_stands(shell_name, name, tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("echo loaded\n")
         line = rcfile.loading_line(shell_name, str(path), f"{home}/")
+        assert ("$HOME" in line) == path.is_relative_to(home)
         command = {"bash": ["bash", "--norc"], "zsh": ["zsh", "-f"], "fish": ["fish", "--no-config"]}[shell_name]
         env = {"HOME": str(home), "PATH": os.environ["PATH"]}
         done = subprocess.run([*command, "-c", line], env=env, cwd=tmp_path, capture_output=True, text=True, timeout=30)
@@ -239,9 +240,13 @@ def test_what_is_taken_out_leaves_every_byte_as_it_was(shell_name, case, home):
     assert home.files() == before
 
 
-def test_a_file_that_setup_made_goes_again(shell_name, home):
-    home.run(shell_name)
-    assert stat.S_IMODE(home.rc(shell_name).stat().st_mode) & 0o022 == 0
+def test_a_file_that_setup_made_is_no_one_elses_to_write_and_goes_again(shell_name, home):
+    umask = os.umask(0)
+    try:
+        home.run(shell_name)
+    finally:
+        os.umask(umask)
+    assert stat.S_IMODE(home.rc(shell_name).stat().st_mode) == 0o644
     home.run(shell_name, remove=True)
     assert home.files() == {}
     assert not home.shim(shell_name).parent.exists()
@@ -306,6 +311,7 @@ def test_several_blocks_become_one(home):
     [
         (f"a\n{rcfile.BEGIN}\nexport MINE=1\n", 2),
         (f"{rcfile.END}\n", 1),
+        (f"{rcfile.BEGIN}\n{rcfile.BEGIN}\n{rcfile.END}\n", 1),
         (f"{rcfile.BEGIN}\n. x/awsenv.bash\nexport MINE=1\n{rcfile.END}\n", 1),
         (f"{rcfile.BEGIN}\n{rcfile.BEGIN}\n. x/awsenv.bash\n{rcfile.END}\n", 1),
         (f"{rcfile.block('. x/awsenv.bash')}export MINE=1\n{rcfile.END}\n", 5),
@@ -690,7 +696,11 @@ OPTIONS = [
     "posix_argzero",
     "no_function_argzero",
 ]
-ASK = "print -r -- LOADED; whence -w awsenv; print -r -- ${_comps[awsenv]-none}; awsenv off; awsenv --version"
+ASK = """
+    print -r -- LOADED; whence -w awsenv; print -r -- ${_comps[awsenv]-none}
+    (autoload -Uz +X _awsenv) && print -r -- found
+    awsenv off; awsenv --version
+"""
 
 
 def in_zsh(home: Home, rc: str) -> subprocess.CompletedProcess[str]:
@@ -699,7 +709,10 @@ def in_zsh(home: Home, rc: str) -> subprocess.CompletedProcess[str]:
 
 
 def loads(done: subprocess.CompletedProcess[str]) -> None:
-    assert done.stdout.splitlines()[:3] == ["LOADED", "awsenv: function", "_awsenv"], (done.stdout, done.stderr)
+    assert done.stdout.splitlines()[:4] == ["LOADED", "awsenv: function", "_awsenv", "found"], (
+        done.stdout,
+        done.stderr,
+    )
     assert "nothing to put back" in done.stderr, "the shim was asked, and found the program"
     assert re.search(r"^awsenv \d", done.stdout, re.MULTILINE)
 
