@@ -23,14 +23,19 @@ _AWS_OWNED = re.compile(
 
 
 def endpoint_of(
-    service: str, profile: Profile, config: AwsConfig, env: Mapping[str, str], trust_any: bool = False
+    service: str,
+    profile: Profile,
+    config: AwsConfig,
+    env: Mapping[str, str],
+    trust_any: bool = False,
+    may_lack_section: bool = False,
 ) -> str | None:
     """The overriding URL for *service* (`sts`, `sso`, `sso_oidc`), or None for AWS's own.
 
     The order is botocore's (configprovider.ConfiguredEndpointProvider): the service's variable, the general variable, the
     profile's `services` section, the profile's `endpoint_url`. The general two never apply to a service that carries
     tokens, whose URL must also be loopback or AWS's, unless *trust_any* (the setting allow_endpoint_override): raises
-    Config otherwise, or where the `services` section is missing.
+    Config otherwise, or where the `services` section is missing, unless *may_lack_section*.
     """
     ignored = env.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
     if _is_true(ignored if ignored is not None else _value(profile, "ignore_configured_endpoint_urls")):
@@ -40,7 +45,7 @@ def endpoint_of(
         return env[variable] if trust_any else _checked(service, env[variable], variable, None)
     if env.get("AWS_ENDPOINT_URL") and service not in CARRY_TOKENS:
         return env["AWS_ENDPOINT_URL"]
-    from_section = _from_services(service, profile, config)
+    from_section = _from_services(service, profile, config, may_lack_section)
     if from_section is not None:
         url = from_section.value
         return url if trust_any else _checked(service, url, "endpoint_url", from_section.where)
@@ -48,12 +53,14 @@ def endpoint_of(
     return general.value if general is not None and service not in CARRY_TOKENS else None
 
 
-def _from_services(service: str, profile: Profile, config: AwsConfig) -> Setting | None:
+def _from_services(service: str, profile: Profile, config: AwsConfig, may_lack: bool) -> Setting | None:
     named = profile.settings.get("services")
     if named is None:
         return None
     section = config.section("services", named.value)
     if section is None or not (section.settings or section.problems):
+        if may_lack:
+            return None
         raise Config(f'services names "{show(named.value)}", and there is no such section', named.where)
     require_sound(section)
     setting = section.settings.get(service)

@@ -16,6 +16,7 @@ from awsenv.text import show
 
 # What a profile holds that authenticates nobody by itself → what is missing beside it.
 _LACKS = (
+    ("web_identity_token_file", "remove the empty web_identity_token_file: beside it a role_arn is void"),
     ("aws_secret_access_key", "add: aws_access_key_id, in the same section of the same file"),
     ("sso_session", "add: sso_account_id and sso_role_name"),
     ("source_profile", "add: role_arn"),
@@ -36,8 +37,10 @@ class PlanContext:
     as_source: bool = False
 
     def endpoint(self, service: str) -> str | None:
-        # From the profile that was asked for, not its source's: that is whose settings botocore's clients see.
-        return endpoint_of(service, self.requested, self.config, self.env, self.trust_endpoints)
+        # From the profile that was asked for, not its source's: that is whose settings botocore's clients see. It asks for
+        # the OIDC service only when a token has to be renewed, and so never misses the section before that.
+        rarely = service == "sso_oidc"
+        return endpoint_of(service, self.requested, self.config, self.env, self.trust_endpoints, rarely)
 
     def sso_session(self, name: str) -> Profile | None:
         section = self.config.section("sso-session", name)
@@ -110,7 +113,7 @@ def _first_claim(profile: Profile, context: PlanContext, trail: list[tuple[str, 
         if claim is not None:
             return claim
     held = ", ".join(show(key) for key in profile.settings) or "nothing"
-    hint = next((hint for key, hint in _LACKS if profile.get(key) is not None), _LACKS_ALL)
+    hint = next((hint for key, hint in _LACKS if key in profile.settings), _LACKS_ALL)
     if trail:
         what = f'the source profile "{profile.name}" has no credentials; it holds: {held}'
         raise Config(what, profile.where, hint, _lines(trail))
