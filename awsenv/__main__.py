@@ -28,6 +28,7 @@ def main(argv: "list[str]") -> int:
             return _cold(argv)
         return emit(answer.stdout, answer.said, answer.code)
     except KeyboardInterrupt:
+        write(2, b"awsenv: stopped; nothing changed\n")
         return 130
 
 
@@ -46,17 +47,27 @@ def emit(stdout: bytes, said: str, code: int) -> int:
 
     if said:
         write(2, f"{show(said, 500)}\n".encode("utf-8", "surrogateescape"))
-    return code if write(1, stdout) else code or 1
+    return _ended(code, write(1, stdout))
 
 
-def write(descriptor: int, data: bytes) -> bool:
-    """All of *data*; False when nobody reads on."""
+def write(descriptor: int, data: bytes) -> "OSError | None":
+    """All of *data*; what hindered it, None for nothing."""
     while data:
         try:
             data = data[os.write(descriptor, data) :]
-        except OSError:
-            return False
-    return True
+        except OSError as error:
+            return error
+    return None
+
+
+def _ended(code: int, error: "OSError | None") -> int:
+    """The exit status after an answer that may not have arrived: a reader that has left is no news, a full disk is."""
+    if error is None:
+        return code
+    if isinstance(error, BrokenPipeError):
+        return code or 141
+    write(2, f"awsenv: can't write the answer: {error.strerror}\n".encode())
+    return code or 7
 
 
 def leave(code: int) -> None:
@@ -84,8 +95,7 @@ def _cold(argv: "list[str]") -> int:
     if sys.stdout is not None:  # None when the caller closed it
         sys.stdout.flush()
     write(2, said(outcome.notes))
-    is_read = write(channel, outcome.stdout.encode("utf-8", "surrogateescape"))
-    return outcome.exit_code if is_read else outcome.exit_code or 1
+    return _ended(outcome.exit_code, write(channel, outcome.stdout.encode("utf-8", "surrogateescape")))
 
 
 def said(notes: "tuple[str, ...]") -> bytes:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import botocore.loaders
+import botocore.parsers
 import botocore.session
 from botocore import UNSIGNED, exceptions
 from botocore.config import Config as ClientConfig
@@ -254,7 +255,7 @@ def _translated(service: str, client: Any) -> Iterator[None]:
         raise Config(f"{_first_line(error)}") from None
     except (exceptions.ParamValidationError, exceptions.UnknownEndpointError, ValueError) as error:
         raise Config(f"AWS would not take this: {_first_line(error)}") from None
-    except (exceptions.BotoCoreError, KeyError, TypeError, AttributeError):
+    except (exceptions.BotoCoreError, botocore.parsers.ResponseParserError, KeyError, TypeError, AttributeError):
         raise Unreachable(
             f"{host} answered with something that is not AWS's (a captive portal?)",
             hint="open any web page, then try again",

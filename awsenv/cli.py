@@ -42,10 +42,10 @@ def _request(
     from awsenv.hot import is_region
 
     if region is not None and not is_region(region):
-        raise Usage(f"{region} is no region", hint="such as eu-west-1")
+        raise Usage(f'"{region}" is no region', hint="such as eu-west-1")
     seconds = seconds_of(duration) if duration is not None else None
     if duration is not None and seconds is None:
-        raise Usage(f"{duration} is no length of time", hint="such as 1h, 45m or 3600")
+        raise Usage(f'"{duration}" is no length of time', hint="such as 1h, 45m or 3600")
     if mode not in ("keys", "profile"):
         raise Usage(f"--as takes keys or profile, not {mode}")
     return UseRequest(name, region, seconds, mode, fresh)
@@ -66,8 +66,8 @@ def main(
 def use(
     ctx: typer.Context,
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="A profile, or - for the one before.", show_default=False)
-    ] = "",
+        Optional[str], typer.Argument(metavar="NAME", help="A profile, or - for the one before.", show_default=False)
+    ] = None,
     region: Region = None,
     duration: Duration = None,
     fresh: Fresh = False,
@@ -78,7 +78,9 @@ def use(
 
     if name == "-":
         raise Usage("there is no identity before this one")
-    if not name:
+    if name == "":
+        raise Usage("the name of the profile is empty", hint="awsenv use NAME")
+    if name is None:
         return Outcome(notes=tuple(ctx.get_help().split("\n")), exit_code=2)
     return run(ctx.obj, _request(name, region, duration, fresh, mode))
 
@@ -138,8 +140,8 @@ def explain(
     """Show how a profile gets its credentials, before anything happens."""
     from awsenv.commands.explain import run
 
-    chosen = name or ctx.obj.env.get("AWSENV_PROFILE")
-    if not chosen:
+    chosen = ctx.obj.env.get("AWSENV_PROFILE") if name is None else name
+    if chosen is None:
         raise Usage("which profile?", hint="awsenv explain NAME")
     return run(ctx.obj, _request(chosen, region, duration), as_json)
 

@@ -46,7 +46,7 @@ def locate(data: bytes, where: Where) -> tuple[str, int]:
     cuts = [cut for cut in (line.find(b"="), line.find(b":")) if cut > 0]
     if not cuts or line.lstrip()[:1] in (b"#", b";"):
         raise Config("the file has changed while it was being read", where, "try again")
-    raw = line[min(cuts) + 1 :]
-    value = raw.strip()
-    offset = sum(len(before) + 1 for before in lines[: where.line - 1]) + min(cuts) + 1 + (len(raw) - len(raw.lstrip()))
-    return sections.decode(value), offset
+    raw = line[min(cuts) + 1 :].decode("utf-8", "surrogateescape")
+    value = raw.strip()  # as text: the config reader strips every kind of blank, a no-break space too
+    before = len(raw[: len(raw) - len(raw.lstrip())].encode("utf-8", "surrogateescape"))
+    return value, sum(len(above) + 1 for above in lines[: where.line - 1]) + min(cuts) + 1 + before

@@ -44,9 +44,6 @@ function awsenv {
     \builtin return
   fi
 
-  case $- in
-  *i*) __awsenv_install_hook ;; # another tool may have set PROMPT_COMMAND anew since we were loaded
-  esac
   if __awsenv_change "$@"; then
     __awsenv_settle 0
   else
@@ -144,6 +141,10 @@ function __awsenv_ask_and_apply {
     \builtin trap '__awsenv_interrupted=1' INT
   fi
   reply=$(__awsenv_ask "$@") || status=$?
+  # Killed at its question for a code, the backend could not turn the echo on again.
+  if [[ $status -gt 130 && -t 2 ]]; then
+    \command stty echo echoe echok <&2 2>/dev/null || \builtin :
+  fi
   if [[ -n $__awsenv_interrupted ]]; then
     status=130
   elif [[ $status == 0 ]]; then
@@ -211,6 +212,10 @@ function __awsenv_apply {
   fi
   if [[ -n $before && $before != "$after" ]]; then
     __awsenv_previous=$before
+  fi
+  # Whoever has assigned PROMPT_COMMAND since has put our hook out, and the prompt would go on showing who we were.
+  if [[ $- == *i* && ${BASH_SUBSHELL:-0} == 0 ]]; then
+    __awsenv_install_hook
   fi
   if [[ ${BASH_SUBSHELL:-0} != 0 && -z ${__awsenv_subshell_said-} ]]; then
     __awsenv_subshell_said=1
@@ -503,7 +508,10 @@ function __awsenv_install_hook {
   if ! (\builtin unset -v PROMPT_COMMAND) 2>/dev/null; then
     \builtin return 0 # readonly: their prompt, their rule
   fi
-  for hook in ${PROMPT_COMMAND[@]+"${PROMPT_COMMAND[@]}"}; do
+  # The other two are where starship and VS Code keep what they have taken the place of, to run it themselves.
+  # shellcheck disable=SC2154 # VS Code assigns it, if anyone does
+  for hook in ${PROMPT_COMMAND[@]+"${PROMPT_COMMAND[@]}"} "${STARSHIP_PROMPT_COMMAND-}" \
+    ${__vsc_original_prompt_command[@]+"${__vsc_original_prompt_command[@]}"}; do
     case $hook in
     *__awsenv_hook*) \builtin return 0 ;;
     esac

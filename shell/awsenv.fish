@@ -105,7 +105,11 @@ function __awsenv_change
     set -lx AWSENV_STORE $__awsenv_store
     set -l reply (command $__awsenv_python -I -S $__awsenv_main $argv)
     set -l code $status
-    test $code -eq 0; or return $code
+    if test $code -ne 0
+        # Killed at its question for a code, the backend could not turn the echo on again.
+        test $code -gt 130 -a -t 2; and command stty echo echoe echok <&2 2>/dev/null
+        return $code
+    end
 
     # Only a reply whose last line is ours is complete.
     switch "$reply[-1]"

@@ -145,6 +145,10 @@ function __awsenv_apply {
   if [[ -n "$before" && "$before" != "$after" ]]; then
     \builtin typeset -g +x "__awsenv_previous=$before"
   fi
+  # Whoever has assigned precmd_functions since has put our hook out, and the prompt would go on showing who we were.
+  if [[ -o 'interactive' ]]; then
+    __awsenv_install_hook
+  fi
   if (( ZSH_SUBSHELL && ! ${+__awsenv_subshell_said} )); then
     \builtin typeset -g +x '__awsenv_subshell_said=1'
     __awsenv_say 'this is a subshell or a pipe: only it has changed, not the shell around it'
@@ -367,6 +371,15 @@ function instant_prompt_awsenv {
     -t '${AWSENV_LABEL//[^A-Za-z0-9_.@:\/+=, -]/?}'
 }
 
+# First, so that prompts which are computed by a later hook see this one's work. Not through add-zsh-hook: that needs an
+# intact fpath. Works with zsh's own options, which its callers have set.
+function __awsenv_install_hook {
+  \builtin typeset -ga 'precmd_functions'
+  if (( ! ${precmd_functions[(Ie)__awsenv_hook]} )); then
+    precmd_functions=('__awsenv_hook' "${precmd_functions[@]}")
+  fi
+}
+
 # ---- Loading --------------------------------------------------------------------------------------------------------
 # In a function, for `emulate`; under `set -a` what is set here would otherwise be handed to every child.
 
@@ -397,12 +410,7 @@ function __awsenv_load {
   if [[ ! -o 'interactive' ]]; then
     \builtin return 0
   fi
-  # First, so that prompts which are computed by a later hook see this one's work. Not through add-zsh-hook: that needs
-  # an intact fpath.
-  \builtin typeset -ga 'precmd_functions'
-  if (( ! ${precmd_functions[(Ie)__awsenv_hook]} )); then
-    precmd_functions=('__awsenv_hook' "${precmd_functions[@]}")
-  fi
+  __awsenv_install_hook
   # compinit is the user's to run. Before it, fpath is enough; after it, we register by hand.
   if [[ -z "${__awsenv_completions-}" ]]; then
     \builtin return 0

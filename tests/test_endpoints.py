@@ -12,6 +12,7 @@ from botocore import UNSIGNED
 from awsenv.config import AwsConfig
 from awsenv.endpoints import endpoint_of, is_aws_owned, is_loopback
 from awsenv.errors import Config
+from awsenv.plan import build
 
 # Every setting that has a say; each is there or not, on or off, in all combinations.
 ENV = {
@@ -100,6 +101,17 @@ def test_a_foreign_host_is_taken_where_the_users_settings_trust_it():
     assert endpoint_of("sso", profile, config, {}, trust_any=True) == "https://x.example"
     assert endpoint_of("sso", profile, config, {"AWS_ENDPOINT_URL_SSO": "http://y"}, trust_any=True) == "http://y"
     assert endpoint_of("sso_oidc", profile, config, {"AWS_ENDPOINT_URL": "http://y"}, trust_any=True) is None
+
+
+def test_that_trust_reaches_the_plan():
+    text = "[profile a]\nsso_session = s\nsso_account_id = 123456789012\nsso_role_name = Dev\n"
+    text += "[sso-session s]\nsso_start_url = https://d-1.awsapps.com/start\nsso_region = eu-west-1\n"
+    config = AwsConfig(text.encode(), b"", "config", "credentials")
+    env = {"AWS_ENDPOINT_URL_SSO": "https://x.example"}
+    plan = build(config, "a", env=env, session_name="x", trust_endpoints=True)
+    assert plan.steps[0].endpoint == "https://x.example"
+    with pytest.raises(Config):
+        build(config, "a", env=env, session_name="x")
 
 
 LOOPBACK = ["http://localhost", "http://LOCALHOST:80/x", "https://127.0.0.1", "http://127.8.9.1:4566", "http://[::1]:1"]

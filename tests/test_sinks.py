@@ -8,25 +8,34 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
 import struct
 import sys
 import termios
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import pexpect
 import pytest
 
 from awsenv import assets, turn
 from awsenv.__main__ import main
+from awsenv.demo.house import DEPLOY, START_URL, House, token_file
 from awsenv.model import Credentials
 from awsenv.text import show
 from awsenv.tokens import token_path
 from awsenv.variables import OWN
 from tests.payloads import PAYLOADS
+from tests.shells import Shell
+
+if TYPE_CHECKING:
+    from awsenv.demo.fake import FakeAws
 
 # What only a terminal and a reader of lines can suffer from: one line that passes for two of ours.
 FORGERIES = {
@@ -38,6 +47,15 @@ FORGERIES = {
     "comment": "\x1b[2J\u202ex # comment",
 }
 ALL = {**PAYLOADS, **FORGERIES}
+# No shell is at work here, so what only a shell would mind is left to `pytest -m long`, and to the real shells below.
+_LIKE_OTHERS = ("P21", "P25", "P26", "tab")
+_PRINTABLE = ("P01", "P05", "P13", "P20", "P30", "P31", "P32", "P37a", "P38b", "P38d", "P38e")
+EVERY = [
+    pid
+    if pid in _PRINTABLE or (not text.isprintable() and pid not in _LIKE_OTHERS)
+    else pytest.param(pid, marks=pytest.mark.long)
+    for pid, text in ALL.items()
+]
 DOCUMENTED = (0, 2, 3, 4, 5, 6, 7)  # 1 would be a bug of ours, 130 nobody pressed
 
 KEYS = "aws_access_key_id = AKIAEXAMPLE\naws_secret_access_key = wJalr/+=\n"
@@ -324,7 +342,8 @@ def test_hostile_settings_are_shown_and_do_nothing(door: Door, pid: str) -> None
     payload = ALL[pid]
     door.configure(config_with(payload))
     door.log_in("corp", "url", "place", payload.strip(), "https://corp.awsapps.com/start")
-    judged(door, [["list"], ["list", "--json"], ["list", "--names"], *(["explain", name] for name in FIELDS)])
+    explained = [["explain", name] for name in FIELDS] if pid in EVERY else [["explain", "sso-section-url"]]
+    judged(door, [["list"], ["list", "--json"], ["list", "--names"], *explained])
     aws = answering(roles=lambda **_: [payload])
     uses = [["use", name] for name in FIELDS]
     text = judged(door, uses, captured=True, typed=b"123456\n", aws=aws, AWSENV_SHIM="bash:1")
@@ -374,7 +393,7 @@ sso_region = eu-west-1
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("pid", ALL)
+@pytest.mark.parametrize("pid", EVERY)
 def test_hostile_words_of_aws_are_shown_and_do_nothing(door: Door, pid: str) -> None:
     payload, now = ALL[pid], time.time()
     door.configure(ANSWERED)
@@ -422,7 +441,7 @@ def test_hostile_words_of_aws_are_shown_and_do_nothing(door: Door, pid: str) -> 
 # ---- The environment ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("pid", ALL)
+@pytest.mark.parametrize("pid", EVERY)
 def test_a_hostile_environment_is_shown_and_does_nothing(door: Door, pid: str) -> None:
     payload = ALL[pid].replace("\0", "")
     door.configure(ANSWERED)
@@ -472,8 +491,10 @@ def test_a_hostile_environment_is_shown_and_does_nothing(door: Door, pid: str) -
     judged(door, lines, captured=True, aws=aws, AWSENV_SHIM="fish:1")
 
 
-@pytest.mark.parametrize("pid", [pid for pid, text in ALL.items() if "\0" not in text and len(text) < 200])
+@pytest.mark.parametrize("pid", EVERY)
 def test_hostile_paths_are_shown_and_do_nothing(door: Door, pid: str) -> None:
+    if pid in ("P38a", "P38b"):
+        pytest.skip("no file can be named so")
     folder = door.cwd.parent / "deep" / ("f" + ALL[pid].replace("/", "%"))
     for path in (folder / "awsenv", folder / "open", folder / "none"):
         path.mkdir(parents=True)
@@ -511,12 +532,12 @@ def test_hostile_paths_are_shown_and_do_nothing(door: Door, pid: str) -> None:
     )
 
 
-@pytest.mark.parametrize("pid", ALL)
+@pytest.mark.parametrize("pid", EVERY)
 def test_hostile_settings_of_ours_are_shown_and_do_nothing(door: Door, pid: str) -> None:
     payload = ALL[pid]
     text = json.dumps(
         payload
-    )  # TOML's strings are JSON's but for a lone surrogate, which makes this a file that is no TOML
+    )  # TOML's strings are JSON's, but for a lone surrogate: then this is a file that is no TOML
     door.configure(f"[profile base]\n{KEYS}aws_account_id = 111111111111\n")
     files = {
         "values": f"[classes]\nprod = [{text}]\n[accounts]\n111111111111 = {text}\n[prompt]\nlabel = {text}\n",
@@ -538,3 +559,140 @@ def test_hostile_settings_of_ours_are_shown_and_do_nothing(door: Door, pid: str)
     )
     use = [[f"XDG_CONFIG_HOME={door.home}/{name}", "use", "base", "--fresh"] for name in files]
     judged(door, use, captured=True, AWSENV_SHIM="bash:1")
+
+
+# ---- In the shells --------------------------------------------------------------------------------------------------
+
+
+def in_a_shell(shell_name: str, tmp_path: Path, house: House, more: str) -> Shell:
+    """A shell on the real backend, in a home with the house's profiles and *more* of them."""
+    shell = Shell(shell_name, tmp_path / "cwd")
+    shell.values |= {"__awsenv_main": assets.MAIN, "__awsenv_store": str(tmp_path / "store")}
+    home = tmp_path / "home"
+    shutil.copytree(house.home / ".aws", home / ".aws")
+    shell.env |= {**house.environment, "HOME": str(home), "XDG_CONFIG_HOME": str(home), "TERM": "xterm-256color"}
+    shell.env |= {
+        "AWS_CONFIG_FILE": str(home / ".aws/config"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(home / ".aws/credentials"),
+    }
+    config = home / ".aws/config"
+    config.write_bytes(config.read_bytes() + more.encode("utf-8", "surrogateescape"))
+    return shell
+
+
+@contextmanager
+def on_a_terminal(shell: Shell, script: str) -> Iterator["pexpect.spawn[bytes]"]:
+    """The script in a shell whose terminal is a pty, without a prompt and a line editor to write on it as well."""
+    argv = [*shell.argv(), "-c", shell.load + script]
+    child = pexpect.spawn(argv[0], argv[1:], env=shell.env, cwd=str(shell.home), timeout=60, dimensions=(40, 400))
+    try:
+        yield child
+    finally:
+        child.close(force=True)
+
+
+@pytest.mark.parametrize("pid", ["P01", "P04", "P09", "P16", "P24", "P28", "hint"])
+def test_in_a_real_shell_nothing_runs_and_nothing_raw_is_shown(
+    shell_name: str, tmp_path: Path, house: House, fake: "FakeAws", pid: str
+) -> None:
+    payload = ALL[pid]
+    fields = f"region = {payload}\nrole_session_name = {payload}\nexternal_id = {payload}\n"
+    more = f"\n[profile static]\n{KEYS}region = {payload}\naws_account_id = {payload}\n"
+    more += f"[profile refused]\nrole_arn = {DEPLOY}\nsource_profile = hoge1\n{fields}"
+    more += f"[profile answer]\nrole_arn = {DEPLOY}\nsource_profile = hoge1\n"
+    more += f"[profile none]\nsso_session = test\nsso_account_id = 123456789012\nsso_role_name = {payload}\n"
+    shell = in_a_shell(shell_name, tmp_path, house, more)
+    fake.fail("AssumeRole", status=403, code=payload, message=payload)
+    verbs = ["use answer", "use refused", "use none", "use static", "current", "list", "explain refused", "off"]
+    script = "".join(f"awsenv {verb}; {shell.said(verb)}\n" for verb in verbs)
+    with on_a_terminal(shell, script) as child:
+        child.expect(pexpect.EOF)
+        raw = child.before
+    fake.forget()
+    assert not (shell.home / "PWN").exists() and not (tmp_path / "PWN").exists()
+    text = Said(0, raw, b"").text
+    assert [c for c in text if c != "\n" and not c.isprintable()] == [], raw
+    assert "Traceback" not in text and "bug of ours" not in text, text
+    assert not [line for line in text.split("\n") if line.strip().startswith(("hint: forged", "awsenv: forged"))], text
+    statuses = dict(re.findall(r"(?m)^([a-z ]+) (\d+)$", text))
+    assert set(statuses) == set(verbs) and {int(n) for n in statuses.values()} <= {*DOCUMENTED}, text
+    assert statuses["list"] == "0" and statuses["use answer"] != "0"
+
+
+TRACE = {"bash": "set -x", "zsh": "setopt xtrace", "fish": "set -g fish_trace 1"}
+CODE, DEVICE, CANARY = "907318", "arn:aws:iam::111111111111:mfa/canary", "arn:aws:iam::777777777777:role/Canary"
+
+
+class Commandlines(threading.Thread):
+    """All that any process of this machine says of its arguments, looked at again and again."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.seen: set[bytes] = set()
+        self.enough = False
+
+    def run(self) -> None:
+        while not self.enough:
+            for pid in filter(str.isdigit, os.listdir("/proc")):
+                try:
+                    self.seen.add(Path(f"/proc/{pid}/cmdline").read_bytes())
+                except OSError:
+                    continue  # it has ended
+            time.sleep(0.001)
+
+
+def test_no_secret_is_in_an_argument_a_trace_an_error_or_a_file_beside_the_keys(
+    shell_name: str, tmp_path: Path, house: House, fake: "FakeAws"
+) -> None:
+    fake.mfa_device(DEVICE, CODE, user="hoge1")
+    fake.role(CANARY, ["arn:aws:iam::111111111111:user/hoge1"], mfa=True)
+    shell = in_a_shell(
+        shell_name,
+        tmp_path,
+        house,
+        f"\n[profile canary]\nrole_arn = {CANARY}\nsource_profile = hoge1\nmfa_serial = {DEVICE}\n",
+    )
+    file = token_file(tmp_path / "home")
+    login = fake.issue_token(START_URL, session="test") | {"expiresAt": "2020-01-01T00:00:00Z"}  # so that it is renewed
+    file.write_text(json.dumps(login))
+    watch = Commandlines()
+    watch.start()
+    script = f"{TRACE[shell_name]}\nawsenv use canary\nawsenv use piyo-prod\nawsenv use hoge1\nawsenv exec piyo -- true\nawsenv off\n"
+    script += "awsenv use canary --fresh\necho the' 'end\n"
+    with on_a_terminal(shell, script) as child:
+        child.expect("MFA code for canary")
+        child.send(CODE + "\n")
+        shown = child.before
+        child.expect("MFA code for canary")
+        shown += child.before
+        child.send("000000\n")
+        child.expect(pexpect.EOF)
+        shown += child.before
+    watch.enough = True
+    watch.join()
+
+    renewed = json.loads(file.read_text())
+    assert renewed["accessToken"] != login["accessToken"]
+    static = re.findall(r"(?m)^aws_secret_access_key = (.+)$", (tmp_path / "home/.aws/credentials").read_text())
+    kept = "".join(path.read_text() for path in (tmp_path / "store/keys").iterdir())
+    sessions = re.findall(r"(?m)^AWS_(?:SECRET_ACCESS_KEY|SESSION_TOKEN)=(.+)$", kept)
+    secrets = [CODE, *static, *sessions]
+    secrets += [token[key] for token in (login, renewed) for key in ("accessToken", "refreshToken", "clientSecret")]
+    assert len(static) == 1 and len(sessions) == 8 and all(len(secret) >= 6 for secret in secrets)
+
+    assert b"the end" in shown and b"MultiFactorAuthentication failed" in shown
+    assert shown.count(b"awsenv use") >= 4  # it was traced
+    backends = [line for line in watch.seen if assets.MAIN.encode() in line.split(b"\0")]
+    assert {verb for line in backends for verb in line.split(b"\0") if verb in (b"use", b"exec", b"off")} >= {
+        b"use",
+        b"exec",
+    }
+    beside = b"".join(
+        path.read_bytes() for path in (tmp_path / "store").rglob("*") if path.is_file() and path.parent.name != "keys"
+    )
+    assert b"piyo-prod" in beside  # the index
+    for secret in map(str.encode, secrets):
+        assert not [line for line in watch.seen if secret in line]
+        assert secret not in shown
+        assert secret not in beside
+    assert not [secret for secret in (CODE, *static) if secret in kept]

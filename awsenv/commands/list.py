@@ -21,7 +21,7 @@ WAYS = {"static": "keys", "assume-role": "role", "sso": "sso"}
 
 @dataclass(frozen=True)
 class Row:
-    """One profile. *state* is what its stored session is, or what is wrong with the profile."""
+    """One profile. *state* is how long its stored session lasts; *reason* why the profile can't be used, else ""."""
 
     profile: str
     way: str
@@ -29,6 +29,7 @@ class Row:
     role: str
     region: str
     state: str
+    reason: str = ""
 
 
 def run(world: World, as_json: bool, names: bool, width: int, colour: bool) -> Outcome:
@@ -47,11 +48,24 @@ def run(world: World, as_json: bool, names: bool, width: int, colour: bool) -> O
         return Outcome(json.dumps([{**vars(row)} for row in rows], indent=2) + "\n")
     if not rows:
         return Outcome(notes=(f"no profiles in {world.config_path} or {world.credentials_path}",))
-    current = world.env.get("AWSENV_PROFILE")
-    cells = [(("→ " if row.profile == current else "  ") + row.profile, *list(vars(row).values())[1:]) for row in rows]
-    return Outcome(
-        table(("  profile", "way", "account", "role", "region", "state"), cells, width, colour, whole=(2, 4))
-    )
+    return Outcome(_text(rows, world.env.get("AWSENV_PROFILE"), width, colour))
+
+
+def _text(rows: list[Row], current: str | None, width: int, colour: bool) -> str:
+    """The table, of as many columns as fit whole, the reasons of what can't be used below it, a line each."""
+    marked = [(("→ " if row.profile == current else "  ") + row.profile, row) for row in rows]
+    columns = {"  profile": [name for name, _ in marked]}
+    for name in ("account", "role", "state", "region", "way"):  # what is least missed comes last, and goes first
+        column = [
+            str(getattr(row, name)) if not row.reason or name != "state" else "can't be used" for _, row in marked
+        ]
+        wide = sum(max(len(show(cell)) for cell in (header, *cells)) + 3 for header, cells in columns.items())
+        if wide + max(len(show(cell)) for cell in (name, *column)) <= width:
+            columns[name] = column
+    order = [name for name in ("  profile", "way", "account", "role", "region", "state") if name in columns]
+    cells = [tuple(columns[name][i] for name in order) for i in range(len(rows))]
+    reasons = "".join(f"{show(row.profile)}: {show(row.reason, 300)}\n" for row in rows if row.reason)
+    return table(order, cells, width, colour) + (f"\n{reasons}" if reasons else "")
 
 
 def _row(world: World, reading: Reading, name: str, store: Store, ports: Ports) -> Row:
@@ -59,7 +73,7 @@ def _row(world: World, reading: Reading, name: str, store: Store, ports: Ports) 
         plan = plan_for(world, reading, UseRequest(name))
     except AwsenvError as error:
         place = f"{error.where.short(world.home)}: " if error.where else ""
-        return Row(name, "?", "", "", "", place + error.what)
+        return Row(name, "?", "", "", "", "", place + error.what.rstrip(":"))
     account, role = plan.principal
     way = " → ".join(WAYS.get(step.kind, step.kind) for step in plan.steps)
     return Row(name, way, account or "", role or "", plan.region or "", _state(plan, store, ports))

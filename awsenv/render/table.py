@@ -8,21 +8,16 @@ from collections.abc import Iterable, Sequence
 from awsenv.text import show
 
 
-def table(
-    header: Sequence[str], rows: Iterable[Sequence[str]], width: int, colour: bool, whole: Sequence[int] = ()
-) -> str:
-    """*rows* under *header*, at most *width* columns wide; with *colour*, the header is dim.
-
-    The columns numbered in *whole* are never broken: the others give way.
-    """
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], width: int, colour: bool) -> str:
+    """*rows* under *header*, each cell whole, on a terminal *width* columns wide; with *colour*, the header is dim."""
     from rich.box import SIMPLE_HEAD  # rich is 6x a bare interpreter; only a table pays
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     grid = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim" if colour else "")
-    for number, name in enumerate(header):
-        grid.add_column(Text(name), overflow="fold", no_wrap=number in whole)
+    for name in header:
+        grid.add_column(Text(name), overflow="ignore", no_wrap=True)
     for row in rows:
         grid.add_row(*(Text(show(cell)) for cell in row))
     out = io.StringIO()
