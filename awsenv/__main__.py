@@ -4,10 +4,13 @@ The shim runs this file by its path with `python -I -S`: isolated, so that nothi
 PYTHON* runs, and without `site`, which a warm answer doesn't need.
 """
 
+import _signal  # type: ignore[import-not-found]  # `signal` itself imports enum, half a bare interpreter
 import os
 import sys
 
 if not __package__:
+    if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)  # until main() can answer for it: no traceback while we load
     # At the end: where this is a site-packages, a module of the same name there must not come before Python's own.
     sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -23,6 +26,8 @@ def main(argv: "list[str]") -> int:
     """Run *argv*; the exit status."""
     _open_standard_streams()
     try:
+        if _signal.getsignal(_signal.SIGINT) == _signal.SIG_DFL:
+            _signal.signal(_signal.SIGINT, _signal.default_int_handler)
         answer = hot.answer(argv, os.environ)
         if answer is None:
             return _cold(argv)

@@ -88,7 +88,7 @@ function __awsenv_change {
     __awsenv_list_changed
   fi
 
-  answer="$(__awsenv_ask "$@")" || \builtin return
+  answer="$(__awsenv_ask "$@")" || __awsenv_echo_again "$?" || \builtin return
 
   # Only a reply whose last line is ours is complete.
   case "${answer##*$'\n'}" in
@@ -118,6 +118,14 @@ function __awsenv_ask {
     \builtin export "AWSENV_CHANGED=$changed"
   fi
   \builtin exec "$__awsenv_python" '-I' '-S' "$__awsenv_main" "$@"
+}
+
+# Killed at its question for a code, the backend could not turn the echo on again. Gives back the status that it is given.
+function __awsenv_echo_again {
+  if (( $1 > 130 )) && [[ -t 2 ]]; then
+    \command 'stty' 'echo' 'echoe' 'echok' <&2 2>'/dev/null'
+  fi
+  \builtin return "$1"
 }
 
 # Takes the caller's `answer` and `changed`: arguments would show in $@ and in traces.
