@@ -22,7 +22,7 @@ from tests.shells import BASH, POSIX, ROOT, SHELLS, Result, Shell
 from tests.test_shim_contract import changing, keys, make, managed
 
 CONTRACT, PROMPT, HERE, TAB = "test_shim_contract", "test_prompt", "test_traps", "test_completion"
-END, LINT, HOSTILE, SINKS, SETUP = "test_end_to_end", "test_shell_lint", "test_hostile", "test_sinks", "test_setup"
+END, LINT, SINKS, README = "test_end_to_end", "test_shell_lint", "test_sinks", "test_readme"
 
 TRAPS = {
     # -- hooks of bash
@@ -56,7 +56,10 @@ TRAPS = {
         (PROMPT, "test_it_starts_no_process"),
         (HERE, "test_seconds_set_back_does_not_move_the_time"),
     ],
-    "b16 what bash 3.2 lacks": [(LINT, "test_what_bash_3_2_lacks_stands_behind_a_question_for_the_version")],
+    "b16 what bash 3.2 lacks": [
+        (LINT, "test_what_bash_3_2_lacks_stands_behind_a_question_for_the_version"),
+        (CONTRACT, "test_bash_3_2_can_read_the_shim"),
+    ],
     "b17 posix mode": [
         (CONTRACT, "test_loading_prints_nothing_and_can_be_repeated"),
         (HERE, "test_in_posix_mode_the_prompt_follows"),
@@ -119,7 +122,10 @@ TRAPS = {
         (PROMPT, "test_loading_leaves_the_prompt_alone"),
     ],
     "f8 the reply comes on stdout": [(CONTRACT, "test_the_terminal_belongs_to_an_uncaptured_command")],
-    "f9 vendor_conf.d": [(HERE, "test_fish_loads_it_from_vendor_conf_d")],
+    "f9 vendor_conf.d": [
+        (HERE, "test_fish_loads_it_from_vendor_conf_d"),
+        (README, "test_the_wheel_carries_shims_and_completions_where_installers_place_them"),
+    ],
     # -- the eval, secrets, the environment
     "e1 xtrace": [
         (CONTRACT, "test_no_secret_is_traced"),
@@ -145,7 +151,10 @@ TRAPS = {
     "c2 a colon in a name": [(TAB, "test_a_colon_in_a_name_is_no_obstacle")],
     "c3 compgen -W": [(LINT, "test_no_data_is_ever_handed_to_what_evaluates_it")],
     "c4 unquoted candidates": [(TAB, "test_names_arrive_exactly_and_nothing_runs")],
-    "c5 bash-completion loads lazily": [(CONTRACT, "test_completion_is_read_at_the_first_tab")],
+    "c5 bash-completion loads lazily": [
+        (CONTRACT, "test_completion_is_read_at_the_first_tab"),
+        (README, "test_the_wheel_carries_shims_and_completions_where_installers_place_them"),
+    ],
     "c6 compinit is the user's": [(LINT, "test_compinit_is_left_to_the_user")],
     # -- by name
     "exec $SHELL": [(HERE, "test_exec_shell_keeps_the_identity_and_its_label")],
@@ -568,7 +577,7 @@ def test_ctrl_c_while_aws_is_slow_changes_nothing_and_leaves_no_lock(real: Shell
 
 def test_ctrl_c_while_another_shell_is_at_it_stops_this_one_alone(real: Shell, fake) -> None:
     store = Path(real.values["__awsenv_store"])
-    fake.fail("GetRoleCredentials", delay=4)
+    fake.fail("GetRoleCredentials", delay=2.5)
     with real.terminal() as first, real.terminal() as second:
         first.child.sendline("awsenv use piyo")
         while not holds(store, "socket:")():
@@ -607,7 +616,7 @@ def test_ctrl_c_at_any_moment_of_a_use_is_quiet(house, fake, tmp_path: Path) -> 
 
 
 def test_what_is_typed_ahead_while_aws_is_slow_is_run_afterwards(real: Shell, fake) -> None:
-    fake.fail("GetRoleCredentials", delay=1)
+    fake.fail("GetRoleCredentials", delay=0.7)
     with real.terminal() as terminal:
         terminal.child.sendline("awsenv use piyo")
         while not holds(Path(real.values["__awsenv_store"]), "socket:")():
@@ -617,6 +626,14 @@ def test_what_is_typed_ahead_while_aws_is_slow_is_run_afterwards(real: Shell, fa
 
 
 def test_exec_shell_keeps_the_identity_and_its_label(real: Shell) -> None:
+    if real.family == "fish":  # has no hook to double, and exec'd on a busy pty it may draw nothing for long
+        again = real.home / "again"
+        again.write_text(f"{real.load}__awsenv_segment_text\nawsenv whoami\nawsenv off\n{real.dump('end')}")
+        result = real.run(f"awsenv use hoge1; exec fish --no-config {real.quote(str(again))}")
+        assert "hoge1 " in result.stdout and "user/hoge1" in result.stdout, result.stderr
+        assert "not known here" in result.stderr
+        assert "AWSENV_PROFILE" not in result.environment("end")
+        return
     rc = real.home / "rc"
     with real.terminal() as terminal:
         terminal.ask("awsenv use hoge1")
@@ -632,6 +649,7 @@ def test_exec_shell_keeps_the_identity_and_its_label(real: Shell) -> None:
         terminal.wait()
         assert terminal.segment == before
         assert "user/hoge1" in terminal.ask("awsenv whoami")
+        assert terminal.ask(hooks_of(real)).count("__awsenv_hook") == 1
         # What was there before is known to the shell that has made room for this one, and to no other.
         assert "not known here" in terminal.ask("awsenv off")
         assert terminal.segment == ""
