@@ -591,7 +591,9 @@ def on_a_terminal(shell: Shell, script: str) -> Iterator["pexpect.spawn[bytes]"]
         child.close(force=True)
 
 
-@pytest.mark.parametrize("pid", ["P01", "P04", "P09", "P16", "P24", "P28", "hint"])
+@pytest.mark.parametrize(
+    "pid", ["P01", "P24", "hint", *(pytest.param(pid, marks=pytest.mark.long) for pid in ("P04", "P09", "P16", "P28"))]
+)
 def test_in_a_real_shell_nothing_runs_and_nothing_raw_is_shown(
     shell_name: str, tmp_path: Path, house: House, fake: "FakeAws", pid: str
 ) -> None:
