@@ -6,18 +6,22 @@ import base64
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from html import unescape
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
 import botocore.session
 import pexpect
@@ -41,6 +45,8 @@ SHORT = "arn:aws:iam::222222222222:role/Short"
 NEXT_HOP = "arn:aws:iam::333333333333:role/path/NextHop"
 BY_WEB_IDENTITY = "arn:aws:iam::333333333333:role/GitHubActions"
 PORTAL = "https://d-1234567890.awsapps.com/start"
+ACCOUNTS = {"123456789012": ("admin", ["Admin", "Viewer"]), "555555555555": ("dev", ["Dev"])}
+DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 
 
 class Aws:
@@ -95,7 +101,6 @@ def shared_fake() -> Iterator[FakeAws]:
         fake.role(SHORT, [HOGE1], max_seconds=3600)
         fake.role(NEXT_HOP, [PLAIN])
         fake.role(BY_WEB_IDENTITY, web_identity_tokens=["the.id.token"])
-        fake.portal(PORTAL, REGION, {"123456789012": ("admin", ["Admin", "Viewer"]), "555555555555": ("dev", ["Dev"])})
         yield fake
 
 
@@ -105,6 +110,7 @@ def fake(shared_fake: FakeAws) -> FakeAws:
     shared_fake.forget()
     for knob, value in vars(Behaviour()).items():
         setattr(shared_fake, knob, value)
+    shared_fake.portal(PORTAL, REGION, ACCOUNTS)
     return shared_fake
 
 
@@ -497,6 +503,71 @@ def test_a_refresh_may_answer_without_a_refresh_token(aws: Aws, fake: FakeAws) -
     assert "refreshToken" not in aws.refresh(token)
 
 
+def test_a_spent_refresh_token_is_counted_when_it_comes_back(aws: Aws, fake: FakeAws) -> None:
+    token = fake.issue_token(PORTAL)
+    aws.refresh(token)
+    assert fake.spent_tokens_reused == 0
+    assert refusal(lambda: aws.refresh(token))[1] == "InvalidGrantException"
+    fake.revoke(token["accessToken"])
+    assert refusal(lambda: aws.refresh(token))[1] == "InvalidGrantException"
+    assert fake.spent_tokens_reused == 2
+    fake.forget()
+    assert fake.spent_tokens_reused == 0
+
+
+def test_an_unknown_refresh_token_is_refused_and_not_counted_as_spent(aws: Aws, fake: FakeAws) -> None:
+    assert refusal(lambda: aws.refresh(fake.issue_token(PORTAL), "unknown"))[1] == "InvalidGrantException"
+    assert fake.spent_tokens_reused == 0
+
+
+def test_within_the_grace_a_spent_token_is_answered_with_the_same_successor(aws: Aws, fake: FakeAws) -> None:
+    fake.refresh_grace = 0.5
+    token = fake.issue_token(PORTAL)
+    first, second = aws.refresh(token), aws.refresh(token)
+    assert [first[name] for name in ("accessToken", "refreshToken")] == [
+        second[name] for name in ("accessToken", "refreshToken")
+    ]
+    assert fake.spent_tokens_reused == 0
+    time.sleep(0.5)
+    assert refusal(lambda: aws.refresh(token))[1] == "InvalidGrantException"
+    assert fake.spent_tokens_reused == 1
+
+
+def test_refreshes_with_one_token_at_a_time_are_measured(aws: Aws, fake: FakeAws) -> None:
+    token, other = fake.issue_token(PORTAL), fake.issue_token(PORTAL)
+    fake.refresh_tokens = "keep"
+    aws.refresh(token)
+    aws.refresh(token)
+    assert fake.most_refreshes_at_once == 1
+    fake.fail("CreateToken", delay=0.5, times=4)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(aws.refresh, [token, other, token, token]))
+    assert fake.most_refreshes_at_once == 3
+
+
+def test_a_session_at_the_portal_ends_and_its_refresh_token_with_it(aws: Aws, fake: FakeAws) -> None:
+    fake.sign_in_seconds = 3600
+    token = fake.issue_token(PORTAL)
+    fresh = aws.refresh(token)["refreshToken"]
+    fake.clock = lambda: time.time() + 3601
+    assert refusal(lambda: aws.refresh(token, fresh))[1] == "ExpiredTokenException"
+
+
+def test_an_access_token_may_end_before_its_refresh_token(aws: Aws, fake: FakeAws) -> None:
+    token = fake.issue_token(PORTAL)
+    fake.end_access(token["accessToken"])
+    assert refusal(lambda: aws.role_credentials(token["accessToken"]))[:2] == (401, "UnauthorizedException")
+    assert aws.role_credentials(aws.refresh(token)["accessToken"])
+
+
+def test_a_role_taken_away_is_gone_for_who_is_signed_in(aws: Aws, fake: FakeAws) -> None:
+    token = fake.issue_token(PORTAL)["accessToken"]
+    assert aws.role_credentials(token, role="Viewer")
+    fake.portal(PORTAL, REGION, {"123456789012": ("admin", ["Admin"])})
+    assert refusal(lambda: aws.role_credentials(token, role="Viewer")) == (403, "ForbiddenException", "No access")
+    assert aws.role_credentials(token)
+
+
 def test_another_client_cannot_refresh(aws: Aws, fake: FakeAws) -> None:
     token = fake.issue_token(PORTAL)
     assert refusal(lambda: aws.refresh(token | aws.register()))[1] == "InvalidGrantException"
@@ -522,6 +593,7 @@ def test_the_token_file_has_awss_own_members(fake: FakeAws) -> None:
 
 
 def test_a_device_sign_in_waits_for_the_person(aws: Aws, fake: FakeAws) -> None:
+    fake.enforce_interval = False
     oidc, client = aws.client("sso-oidc"), aws.register()
     device = oidc.start_device_authorization(startUrl=PORTAL + "/", **client)
     grant = {"grantType": "urn:ietf:params:oauth:grant-type:device_code", "deviceCode": device["deviceCode"], **client}
@@ -558,12 +630,46 @@ def test_a_device_code_expires(aws: Aws, fake: FakeAws) -> None:
 
 
 def test_a_device_sign_in_can_approve_itself(aws: Aws, fake: FakeAws) -> None:
-    fake.approve_after_polls = 2
+    fake.approve_after_polls, fake.enforce_interval = 2, False
     oidc, client = aws.client("sso-oidc"), aws.register()
     code = oidc.start_device_authorization(startUrl=PORTAL, **client)["deviceCode"]
     grant = {"grantType": "urn:ietf:params:oauth:grant-type:device_code", "deviceCode": code, **client}
     assert refusal(lambda: oidc.create_token(**grant))[1] == "AuthorizationPendingException"
     assert oidc.create_token(**grant)["accessToken"]
+
+
+def test_a_poll_before_its_time_is_told_to_slow_down(aws: Aws, fake: FakeAws) -> None:
+    fake.approve_after_polls = 2
+    oidc, client = aws.client("sso-oidc"), aws.register()
+    code = oidc.start_device_authorization(startUrl=PORTAL, **client)["deviceCode"]
+    grant = {"grantType": DEVICE_CODE, "deviceCode": code, **client}
+    assert refusal(lambda: oidc.create_token(**grant))[1] == "AuthorizationPendingException"
+    for _ in range(2):  # these don't count as polls
+        with pytest.raises(oidc.exceptions.SlowDownException) as caught:
+            oidc.create_token(**grant)
+        assert caught.value.response["error"] == "slow_down"
+    time.sleep(1)
+    assert oidc.create_token(**grant)["accessToken"]
+
+
+def test_the_life_of_a_device_code_can_be_set(aws: Aws, fake: FakeAws) -> None:
+    fake.device_code_seconds = 60
+    oidc, client = aws.client("sso-oidc"), aws.register()
+    device = oidc.start_device_authorization(startUrl=PORTAL, **client)
+    assert device["expiresIn"] == 60
+    fake.clock = lambda: time.time() + 61
+    with pytest.raises(LookupError):
+        fake.approve(device["userCode"])
+    grant = {"grantType": DEVICE_CODE, "deviceCode": device["deviceCode"], **client}
+    assert refusal(lambda: oidc.create_token(**grant))[1] == "ExpiredTokenException"
+
+
+def test_a_person_can_deny_one_device_sign_in(aws: Aws, fake: FakeAws) -> None:
+    oidc, client = aws.client("sso-oidc"), aws.register()
+    device = oidc.start_device_authorization(startUrl=PORTAL, **client)
+    fake.deny(device["userCode"])
+    grant = {"grantType": DEVICE_CODE, "deviceCode": device["deviceCode"], **client}
+    assert refusal(lambda: oidc.create_token(**grant))[1] == "AccessDeniedException"
 
 
 def test_an_unknown_start_url_is_refused(aws: Aws) -> None:
@@ -662,6 +768,272 @@ def test_a_person_who_says_no_is_sent_back_with_an_error(aws: Aws, fake: FakeAws
     assert BrowserVisit(aws).open()[2] == {"error": ["access_denied"], "state": ["the state"]}
 
 
+# Identity Center: the pages
+
+
+class Page:
+    """A page as a browser without scripts has it: text, and forms that can be sent."""
+
+    def __init__(self, url: str, form: dict[str, str] | None = None) -> None:
+        data = urlencode(form).encode() if form is not None else None
+        try:
+            answer = urllib.request.build_opener(_NoRedirect).open(urllib.request.Request(url, data))
+        except urllib.error.HTTPError as error:
+            answer = error
+        with answer:
+            self.status, self.headers, self.html = answer.status, answer.headers, answer.read().decode()
+        self.url = url
+        self.text = unescape(re.sub(r"<style>.*?</style>|<[^>]+>", " ", self.html, flags=re.DOTALL))
+        self.hidden = {
+            unescape(name): unescape(value)
+            for name, value in re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)">', self.html)
+        }
+
+    def press(self, button: str) -> Page:
+        (value,) = re.findall(rf'name="decision" value="([a-z]+)">{button}<', self.html)
+        (action,) = re.findall(r'<form method="post" action="([^"]+)">', self.html)
+        return Page(urljoin(self.url, unescape(action)), self.hidden | {"decision": value})
+
+    @property
+    def sent_to(self) -> dict[str, list[str]]:
+        """The query of the address that the browser is sent to."""
+        assert self.status == 302, self.text
+        return parse_qs(urlsplit(self.headers["Location"]).query)
+
+
+def test_a_browser_sign_in_can_ask_the_person_first(aws: Aws, fake: FakeAws) -> None:
+    fake.ask_in_browser = True
+    visit = BrowserVisit(aws)
+    page = Page(f"{visit.url}/authorize?{urlencode(visit.asked)}")
+    for told in ("fake AWS on this computer", "awsenv", PORTAL, "sso:account:access", "Allow", "Deny"):
+        assert told in page.text
+    answer = page.press("Allow").sent_to
+    assert answer["state"] == ["the state"]
+    assert visit.token(answer["code"][0])["accessToken"]
+    assert page.press("Deny").sent_to == {"error": ["access_denied"], "state": ["the state"]}
+
+
+def test_a_decision_that_is_neither_is_no_decision(aws: Aws, fake: FakeAws) -> None:
+    fake.ask_in_browser = True
+    visit = BrowserVisit(aws)
+    page = Page(f"{visit.url}/authorize", visit.asked)
+    assert (page.status, "neither allow nor deny" in page.text) == (400, True)
+
+
+def test_a_visitor_who_is_not_registered_is_told_so_on_a_page(aws: Aws, fake: FakeAws) -> None:
+    fake.ask_in_browser = True
+    visit = BrowserVisit(aws)
+    away = visit.asked | {"redirect_uri": "https://evil.example/"}
+    for page in (Page(f"{visit.url}/authorize?{urlencode(away)}"), Page(f"{visit.url}/authorize", away)):
+        assert (page.status, page.headers["Location"]) == (400, None)
+        assert page.headers["Content-Type"].startswith("text/html")
+
+
+def test_a_device_sign_in_can_ask_the_person_first(aws: Aws, fake: FakeAws) -> None:
+    fake.ask_in_browser, fake.enforce_interval = True, False
+    oidc, client = aws.client("sso-oidc"), aws.register(clientName="my terminal")
+    device = oidc.start_device_authorization(startUrl=PORTAL, **client)
+    grant = {"grantType": DEVICE_CODE, "deviceCode": device["deviceCode"], **client}
+    page = Page(device["verificationUriComplete"])
+    assert device["userCode"] in page.text and "my terminal" in page.text
+    assert refusal(lambda: oidc.create_token(**grant))[1] == "AuthorizationPendingException"
+    assert "Signed in" in page.press("Allow").text
+    assert oidc.create_token(**grant)["accessToken"]
+
+
+def test_a_person_may_deny_a_device_sign_in_on_its_page(aws: Aws, fake: FakeAws) -> None:
+    fake.ask_in_browser = True
+    oidc, client = aws.client("sso-oidc"), aws.register()
+    device = oidc.start_device_authorization(startUrl=PORTAL, **client)
+    assert "Denied" in Page(device["verificationUriComplete"]).press("Deny").text
+    grant = {"grantType": DEVICE_CODE, "deviceCode": device["deviceCode"], **client}
+    assert refusal(lambda: oidc.create_token(**grant))[1] == "AccessDeniedException"
+
+
+def test_a_code_can_be_typed_in_any_spelling(aws: Aws, fake: FakeAws) -> None:
+    fake.ask_in_browser = True
+    device = aws.client("sso-oidc").start_device_authorization(startUrl=PORTAL, **aws.register())
+    empty = Page(device["verificationUri"])
+    assert '<form method="get" action="/device"><input name="user_code"' in empty.html and empty.status == 200
+    typed = device["userCode"].lower().replace("-", " ")
+    assert device["userCode"] in Page(f"{device['verificationUri']}?{urlencode({'user_code': typed})}").text
+    assert Page(f"{device['verificationUri']}?user_code=BBBB-BBBB").status == 404
+
+
+def test_what_a_client_says_of_itself_is_text_on_the_page(aws: Aws, fake: FakeAws) -> None:
+    fake.ask_in_browser = True
+    evil = '"><script>alert(1)</script>&amp;'
+    client = aws.register(clientName=evil, scopes=[evil])
+    device = aws.client("sso-oidc").start_device_authorization(startUrl=PORTAL, **client)
+    page = Page(device["verificationUriComplete"])
+    # In the title, the heading, and twice in the list.
+    assert page.text.count(evil) == 4 and "<script" not in page.html
+    unknown = Page(f"{device['verificationUri']}?{urlencode({'user_code': evil})}")
+    assert evil in unknown.text and "<script" not in unknown.html
+    visit = BrowserVisit(aws)
+    page = Page(f"{visit.url}/authorize?{urlencode(visit.asked | {'state': evil})}")
+    assert "<script" not in page.html and page.press("Allow").sent_to["state"] == [evil]
+
+
+def test_the_pages_load_nothing_and_run_nothing(aws: Aws, fake: FakeAws) -> None:
+    fake.ask_in_browser = True
+    device = aws.client("sso-oidc").start_device_authorization(startUrl=PORTAL, **aws.register())
+    page = Page(device["verificationUriComplete"])
+    assert not re.search(r"<script|\bsrc=|<link|@import|url\(", page.html)
+    assert page.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert page.headers["Cache-Control"] == "no-store"
+
+
+# Identity Center: a busy portal
+
+
+def test_too_many_portal_requests_are_refused_with_a_time_to_wait(aws: Aws, fake: FakeAws) -> None:
+    fake.portal_requests_per_second = 3
+    sso, token = aws.client("sso"), fake.issue_token(PORTAL)["accessToken"]
+    sso.list_accounts(accessToken=token)
+    sso.list_account_roles(accessToken=token, accountId="123456789012")
+    aws.role_credentials(token)
+    with pytest.raises(sso.exceptions.TooManyRequestsException) as caught:
+        sso.list_accounts(accessToken=token)
+    answer = caught.value.response["ResponseMetadata"]
+    assert (answer["HTTPStatusCode"], answer["HTTPHeaders"]["retry-after"]) == (429, "1")
+    assert sso.list_accounts(accessToken=fake.issue_token(PORTAL)["accessToken"])  # another token has its own measure
+    time.sleep(1)
+    assert sso.list_accounts(accessToken=token)
+
+
+def test_the_busiest_second_counts_every_portal_request(aws: Aws, fake: FakeAws) -> None:
+    sso, token = aws.client("sso"), fake.issue_token(PORTAL)
+    for _ in range(5):
+        sso.list_accounts(accessToken=token["accessToken"])
+    assert refusal(lambda: sso.list_accounts(accessToken="unknown"))[0] == 401
+    aws.refresh(token)
+    assert fake.busiest_second == 6
+    time.sleep(1)
+    sso.list_accounts(accessToken=token["accessToken"])
+    assert fake.busiest_second == 6
+
+
+def test_a_portal_with_a_thousand_accounts_is_open_at_once(aws: Aws, fake: FakeAws) -> None:
+    began = time.monotonic()
+    many = {f"{n:012d}": (f"account {n}", ["Admin", "Developer", "Viewer"]) for n in range(1, 1001)}
+    fake.portal(PORTAL, REGION, many)
+    token, sso = fake.issue_token(PORTAL)["accessToken"], aws.client("sso")
+    pages = sso.get_paginator("list_accounts").paginate(accessToken=token, PaginationConfig={"PageSize": 100})
+    assert len(pages.build_full_result()["accountList"]) == 1000
+    assert fake.count("ListAccounts") == 10
+    assert aws.role_credentials(token, "000000001000", "Viewer")
+    assert time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize("size", [0, 101])
+def test_a_page_has_one_to_a_hundred_entries(aws: Aws, fake: FakeAws, size: int) -> None:
+    token = fake.issue_token(PORTAL)["accessToken"]
+    asked = {"accessToken": token, "maxResults": size}
+    assert refusal(lambda: aws.client("sso").list_accounts(**asked))[:2] == (400, "InvalidRequestException")
+
+
+# The console
+
+
+def sign_in_token(fake: FakeAws, keys: Any, **more: str) -> Page:
+    session = dict(zip(("sessionId", "sessionKey", "sessionToken"), keys, strict=False))
+    asked = {"Action": "getSigninToken", "Session": json.dumps(session)} | more
+    return Page(f"{fake.identity_center_url}/federation?{urlencode(asked)}")
+
+
+def log_in(fake: FakeAws, token: str, destination: str = "https://console.aws.amazon.com/s3") -> Page:
+    asked = {"Action": "login", "SigninToken": token, "Destination": destination, "Issuer": "https://awsenv.example"}
+    return Page(f"{fake.identity_center_url}/federation?{urlencode(asked)}")
+
+
+def token_of(page: Page) -> str:
+    assert page.status == 200, page.text
+    return str(json.loads(page.html)["SigninToken"])
+
+
+def test_a_role_signs_in_at_the_console(aws: Aws, fake: FakeAws, hoge1: Any) -> None:
+    fake.account_alias("222222222222", "demo-staging")
+    token = token_of(sign_in_token(fake, keys_of(aws.assume(hoge1))))
+    page = log_in(fake, token, "https://console.aws.amazon.com/?q=<b>&region=x")
+    for told in ("222222222222 (demo-staging)", "assumed-role/Plain/tester", "?q=<b>&region=x", "awsenv.example"):
+        assert told in page.text
+    assert page.status == 200 and "<b>" not in page.html
+    last = fake.calls[-2:]
+    assert [(call.service, call.operation) for call in last] == [
+        ("signin", "GetSigninToken"),
+        ("signin", "ConsoleLogin"),
+    ]
+    assert {call.principal for call in last} == {"arn:aws:sts::222222222222:assumed-role/Plain/tester"}
+    assert token not in repr(fake.calls)
+
+
+def test_a_sign_in_token_can_be_asked_for_with_a_post(aws: Aws, fake: FakeAws, hoge1: Any) -> None:
+    key, secret, token = keys_of(aws.assume(hoge1))
+    session = json.dumps({"sessionId": key, "sessionKey": secret, "sessionToken": token})
+    page = Page(f"{fake.identity_center_url}/federation", {"Action": "getSigninToken", "Session": session})
+    assert log_in(fake, token_of(page)).status == 200
+
+
+def test_the_console_takes_no_credentials_that_are_not_exactly_right(aws: Aws, fake: FakeAws, hoge1: Any) -> None:
+    key, secret, token = keys_of(aws.assume(hoge1))
+    other = keys_of(aws.assume(hoge1))
+    wrong = [(key, "x" * 40, token), (key, secret, other[2]), ("ASIAUNKNOWN", secret, token), (key, secret), hoge1]
+    wrong.append((*hoge1, ""))
+    for keys in wrong:
+        assert sign_in_token(fake, keys).status == 400
+    assert sign_in_token(fake, (key, secret, token)).status == 200
+    fake.clock = lambda: time.time() + 3601
+    assert sign_in_token(fake, (key, secret, token)).status == 400
+
+
+def test_the_console_takes_no_user_session(aws: Aws, fake: FakeAws, hoge1: Any) -> None:
+    session = keys_of(aws.client("sts", hoge1).get_session_token())
+    assert sign_in_token(fake, session).status == 400
+
+
+def test_a_sign_in_token_is_good_for_fifteen_minutes(aws: Aws, fake: FakeAws, hoge1: Any) -> None:
+    token = token_of(sign_in_token(fake, keys_of(aws.assume(hoge1))))
+    assert log_in(fake, "unknown").status == 400
+    for elsewhere in ("javascript:alert(1)", "http://console.aws.amazon.com/", "/s3", ""):
+        assert log_in(fake, token, elsewhere).status == 400
+    fake.clock = lambda: time.time() + 890
+    assert log_in(fake, token).status == 200
+    fake.clock = lambda: time.time() + 901
+    assert log_in(fake, token).status == 400
+
+
+def test_a_console_session_has_a_length_but_not_behind_a_chained_role(aws: Aws, fake: FakeAws, hoge1: Any) -> None:
+    first = keys_of(aws.assume(hoge1))
+    chained = keys_of(aws.assume(first, NEXT_HOP))
+    federated = keys_of(aws.client("sts", hoge1).get_federation_token(Name="guest"))
+    assert sign_in_token(fake, first, SessionDuration="43200").status == 200
+    for seconds in ("899", "43201", "-900", "an hour"):
+        assert sign_in_token(fake, first, SessionDuration=seconds).status == 400
+    for keys in (chained, federated):
+        assert sign_in_token(fake, keys, SessionDuration="900").status == 400
+        assert sign_in_token(fake, keys).status == 200
+
+
+def test_a_federated_user_is_one_and_may_do_nothing_else(aws: Aws, hoge1: Any) -> None:
+    made = aws.client("sts", hoge1).get_federation_token(Name="guest", DurationSeconds=900)
+    guest = "arn:aws:sts::111111111111:federated-user/guest"
+    assert (made["FederatedUser"]["Arn"], made["FederatedUser"]["FederatedUserId"]) == (guest, "111111111111:guest")
+    assert aws.arn(keys_of(made)) == guest
+    assert 880 < seconds_left(made) <= 900
+    assert refusal(lambda: aws.assume(keys_of(made)))[:2] == (403, "AccessDenied")
+    assert refusal(aws.client("iam", keys_of(made)).list_account_aliases)[:2] == (403, "AccessDenied")
+
+
+def test_only_a_users_own_key_gets_a_federated_user(aws: Aws, hoge1: Any) -> None:
+    for keys in (keys_of(aws.assume(hoge1)), keys_of(aws.client("sts", hoge1).get_session_token())):
+        sts = aws.client("sts", keys)
+        assert refusal(lambda sts=sts: sts.get_federation_token(Name="guest"))[:2] == (403, "AccessDenied")  # type: ignore[misc]
+    sts = aws.client("sts", hoge1)
+    for wrong in ({"Name": "g"}, {"Name": "guest of honour"}, {"Name": "guest", "DurationSeconds": 899}):
+        assert refusal(lambda wrong=wrong: sts.get_federation_token(**wrong))[:2] == (400, "ValidationError")  # type: ignore[misc]
+
+
 # Faults, and the record
 
 
@@ -715,6 +1087,76 @@ def test_a_delayed_answer_is_the_true_one(aws: Aws, fake: FakeAws, hoge1: Any) -
     assert time.monotonic() - began >= 0.3
 
 
+def raw_reply(url: str, path: str = "/assignment/accounts", timeout: float = 5) -> tuple[bytes, str]:
+    """What comes over the wire, and how it ends: "end" or the name of the error."""
+    host, port = urlsplit(url).hostname, urlsplit(url).port
+    received = b""
+    with socket.create_connection((host, port), timeout) as wire:
+        wire.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        try:
+            while chunk := wire.recv(4096):
+                received += chunk
+        except OSError as error:
+            return received, type(error).__name__
+    return received, "end"
+
+
+def test_a_redirect_leads_away_from_the_service(fake: FakeAws) -> None:
+    fake.fail("ListAccounts", redirect="http://portal.example/login")
+    page = Page(f"{fake.identity_center_url}/assignment/accounts")
+    assert (page.status, page.headers["Location"]) == (302, "http://portal.example/login")
+    assert page.headers["Content-Type"].startswith("text/html")
+
+
+def test_a_truncated_body_is_shorter_than_it_promises(aws: Aws, fake: FakeAws) -> None:
+    fake.fail("ListAccounts", truncated=True)
+    head, _, body = raw_reply(fake.identity_center_url)[0].partition(b"\r\n\r\n")
+    assert body and f"Content-Length: {2 * len(body)}".encode()[:-1] in head
+    fake.fail("CreateToken", truncated=True)
+    token = fake.issue_token(PORTAL)
+    assert "accessToken" not in aws.refresh(token)  # to botocore an empty answer, as any body that is no JSON
+    assert refusal(lambda: aws.refresh(token))[1] == "InvalidGrantException"  # it was done
+
+
+def test_a_reset_connection_is_not_just_closed(fake: FakeAws) -> None:
+    fake.fail("ListAccounts", drop=True)
+    fake.fail("ListAccounts", reset=True)
+    assert raw_reply(fake.identity_center_url) == (b"", "end")
+    assert raw_reply(fake.identity_center_url) == (b"", "ConnectionResetError")
+    assert [call.status for call in fake.calls] == [0, 0]
+
+
+def test_a_dribbling_answer_starts_at_once_and_takes_its_time(fake: FakeAws) -> None:
+    fake.fail("ListAccounts", status=500, dribble=0.005)
+    began = time.monotonic()
+    received, end = raw_reply(fake.identity_center_url, timeout=0.5)  # no single read takes that long
+    assert received.startswith(b"HTTP/1.1 500 ") and b"A planted fault." in received and end == "end"
+    assert time.monotonic() - began > 0.005 * len(received)
+
+
+def test_a_true_answer_can_have_a_wrong_content_type(aws: Aws, fake: FakeAws) -> None:
+    fake.fail("CreateToken", content_type="text/plain")
+    answer = aws.refresh(fake.issue_token(PORTAL))
+    assert answer["accessToken"] and answer["ResponseMetadata"]["HTTPHeaders"]["content-type"] == "text/plain"
+
+
+@pytest.mark.parametrize("fault", [{"drop": True}, {"reset": True}, {"status": 503}, {"html": True}])
+def test_what_was_done_may_be_lost_on_the_way_back(aws: Aws, fake: FakeAws, fault: dict[str, Any]) -> None:
+    spent, unspent = fake.issue_token(PORTAL), fake.issue_token(PORTAL)
+    for token, committed in ((spent, True), (unspent, False)):
+        fake.fail("CreateToken", committed=committed, **fault)
+        with pytest.raises((ClientError, ConnectionClosedError, KeyError)):
+            _ = aws.refresh(token)["accessToken"]
+    assert refusal(lambda: aws.refresh(spent))[1] == "InvalidGrantException"
+    assert aws.refresh(unspent)["accessToken"]
+
+
+def test_one_answer_can_have_a_clock_of_its_own(aws: Aws, fake: FakeAws, hoge1: Any) -> None:
+    fake.fail("GetCallerIdentity", headers={"Date": "Wed, 18 May 2033 03:33:20 GMT"})
+    headers = aws.client("sts", hoge1).get_caller_identity()["ResponseMetadata"]["HTTPHeaders"]
+    assert headers["date"] == "Wed, 18 May 2033 03:33:20 GMT"
+
+
 def test_the_date_header_is_the_fakes_clock(aws: Aws, fake: FakeAws, hoge1: Any) -> None:
     fake.clock = lambda: 2_000_000_000.0
     headers = aws.client("sts", hoge1).get_caller_identity()["ResponseMetadata"]["HTTPHeaders"]
@@ -726,6 +1168,7 @@ def test_the_record_says_who_did_what_and_holds_no_secret(aws: Aws, fake: FakeAw
     token = fake.issue_token(PORTAL)
     made = aws.role_credentials(token["accessToken"])
     first, second = fake.calls
+    assert time.monotonic() - 5 < first.at <= second.at <= time.monotonic()
     assert (first.service, first.operation, first.status) == ("sts", "AssumeRole", 200)
     assert (first.access_key_id, first.principal, first.resource) == (hoge1[0], HOGE1, WITH_MFA)
     assert (second.service, second.principal, second.resource) == ("sso", "demo", "123456789012/Admin")
@@ -778,6 +1221,19 @@ def test_the_house_is_private_and_complete(tmp_path: Path, fake: FakeAws) -> Non
     assert {path.stat().st_mode & 0o777 for path in [house.home, *kept] if path.is_dir()} == {0o700}
     assert json.loads(token_file(house.home).read_text())["startUrl"] == START_URL
     assert token_file(house.home).name == hashlib.sha1(b"test").hexdigest() + ".json"
+
+
+def test_a_house_can_be_furnished_without_a_sign_in(tmp_path: Path, fake: FakeAws) -> None:
+    house = furnish(tmp_path / "home", fake, logged_in=False)
+    assert list((house.home / ".aws/sso/cache").iterdir()) == []
+
+
+def test_the_portal_of_the_house_has_more_than_its_profiles(tmp_path: Path, fake: FakeAws, aws: Aws) -> None:
+    furnish(tmp_path / "home", fake)
+    sso, token = aws.client("sso"), fake.issue_token(START_URL)["accessToken"]
+    accounts = sso.list_accounts(accessToken=token)["accountList"]
+    assert ("123456789012", "demo-admin") in [(account["accountId"], account["accountName"]) for account in accounts]
+    assert len(accounts) > 2
 
 
 def test_the_house_leads_every_variable_inside_and_drops_what_was_inherited(tmp_path: Path, fake: FakeAws) -> None:
@@ -851,6 +1307,26 @@ def test_a_visiting_command_sees_the_fake_and_gives_its_status(tmp_path: Path) -
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_visit_starts_logged_out(tmp_path: Path) -> None:
+    arguments = [sys.executable, "-c", VISIT, "bash", "sh", "-c", 'ls -A "$HOME/.aws/sso/cache"']
+    done = subprocess.run(arguments, env=visit_environment(tmp_path), capture_output=True, text=True, timeout=20)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_person_is_asked_only_where_a_browser_can_be_seen(tmp_path: Path) -> None:
+    from awsenv.demo.visit import has_browser
+
+    (tmp_path / "xdg-open").touch(0o755)
+    desktop = {"DISPLAY": ":0", "PATH": str(tmp_path)}
+    assert has_browser(desktop, "linux")
+    assert has_browser({"WAYLAND_DISPLAY": "wayland-0", "PATH": str(tmp_path)}, "linux")
+    assert has_browser({}, "darwin")
+    assert not has_browser({"PATH": str(tmp_path)}, "linux")
+    assert not has_browser({"DISPLAY": ":0", "PATH": "/nowhere"}, "linux")
+    assert not has_browser(desktop | {"SSH_CONNECTION": "x"}, "linux")
+    assert not has_browser({"SSH_TTY": "/dev/pts/1"}, "darwin")
+
+
 def test_a_visit_with_an_unknown_command_ends_with_127(tmp_path: Path) -> None:
     arguments = [sys.executable, "-c", VISIT, "bash", "no-such-command"]
     done = subprocess.run(arguments, env=visit_environment(tmp_path), capture_output=True, text=True, timeout=20)
@@ -904,6 +1380,8 @@ def test_a_visiting_shell_shows_the_tour_and_the_segment(tmp_path: Path, shell: 
     visit = pexpect.spawn(sys.executable, arguments, env=visit_environment(tmp_path), encoding="utf-8", timeout=15)
     visit.expect(prompt)
     assert "awsenv use piyo-prod" in visit.before and "123456" in visit.before
+    first = re.search(r"Some things to type:\s+(awsenv [a-z ]+?)  ", visit.before)
+    assert first and first[1] == "awsenv login test"
     visit.sendline("""printf '<%s>' "at=$PWD" "home=$HOME" "profile=$AWS_PROFILE" """)
     visit.expect(r"<at=(/\S+)><home=\1><profile=>")
     visit.expect(prompt)

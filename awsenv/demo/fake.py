@@ -10,6 +10,7 @@ from . import trust
 from .behaviour import Behaviour
 from .identity_center import IdentityCenter
 from .ledger import Call, Fault, Ledger
+from .meters import Meters
 from .mfa import Device, MfaDevices
 from .moto_accounts import ACTIONS, MotoAccounts
 from .sign_ins import Portal, SignIns
@@ -23,17 +24,17 @@ class FakeAws(Behaviour):
 
     def __init__(self) -> None:
         super().__init__()
-        self._ledger = Ledger()
+        self._ledger, self._meters = Ledger(), Meters()
         self._accounts: MotoAccounts | None = None
         self._servers: list[LoopbackServer] = []
         self._roles: dict[str, TrustedRole] = {}
         self._devices = MfaDevices()
-        self._sign_ins = SignIns(self)
+        self._sign_ins = SignIns(self, self._meters)
 
     def start(self) -> Self:
         self._accounts = MotoAccounts()
         sts = StsFront(self._ledger, self, self._accounts, self._roles, self._devices)
-        identity_center = IdentityCenter(self._ledger, self, self._accounts, self._sign_ins)
+        identity_center = IdentityCenter(self._ledger, self, self._accounts, self._sign_ins, self._meters)
         self._servers = [LoopbackServer(sts), LoopbackServer(identity_center)]
         return self
 
@@ -74,7 +75,8 @@ class FakeAws(Behaviour):
             "AWS_ENDPOINT_URL_IAM": sts,
             "AWS_ENDPOINT_URL_SSO": identity_center,
             "AWS_ENDPOINT_URL_SSO_OIDC": identity_center,
-            "AWS_ENDPOINT_URL_SIGNIN": identity_center,  # not faked: it answers 404 rather than reach the real one
+            # The console's /federation only; `aws login` gets a 404 rather than reach the real one.
+            "AWS_ENDPOINT_URL_SIGNIN": identity_center,
             "AWS_EC2_METADATA_DISABLED": "true",
             # botocore would hand even loopback to a proxy.
             "NO_PROXY": "127.0.0.1,localhost",
@@ -118,11 +120,11 @@ class FakeAws(Behaviour):
     def portal(
         self, start_url: str, region: str, accounts: Mapping[str, tuple[str, Iterable[str]]], user: str = "demo"
     ) -> None:
-        """`accounts`: account id → (account name, permission sets that the user has there)."""
+        """`accounts`: account id → (account name, permission sets that the user has there).
+
+        Called again with the same start URL, it changes what everyone has who is signed in already.
+        """
         assigned = {account: (name, tuple(sets)) for account, (name, sets) in accounts.items()}
-        for account, (_, permission_sets) in assigned.items():
-            for permission_set in permission_sets:
-                self._running().add_role(trust.permission_set_role(account, permission_set))
         self._sign_ins.open_portal(Portal(start_url, region, user, assigned))
 
     def issue_token(
@@ -135,10 +137,34 @@ class FakeAws(Behaviour):
         """Ends the sign-in behind the token; its refresh token is worth nothing then, either."""
         self._sign_ins.end(access_token)
 
+    def end_access(self, access_token: str) -> None:
+        """The access token is worth nothing any more, whatever its file says; its refresh token still is."""
+        self._sign_ins.end_access(access_token)
+
     def approve(self, user_code: str) -> None:
         """What opening the page of a device sign-in does."""
         if not self._sign_ins.decide(user_code, "approved"):
             raise LookupError(f"no device sign-in has the code {user_code}")
+
+    def deny(self, user_code: str) -> None:
+        """The person at the page of a device sign-in says no."""
+        if not self._sign_ins.decide(user_code, "denied"):
+            raise LookupError(f"no device sign-in has the code {user_code}")
+
+    @property
+    def spent_tokens_reused(self) -> int:
+        """How often a refresh token was refused because it had been used before (after its grace, if any)."""
+        return self._meters.spent_tokens_reused
+
+    @property
+    def most_refreshes_at_once(self) -> int:
+        """How many refreshes with one and the same token were under way together, at most."""
+        return self._meters.most_refreshes_at_once
+
+    @property
+    def busiest_second(self) -> int:
+        """The most requests for accounts, roles and role credentials in any second, refused ones included."""
+        return self._meters.busiest_second
 
     @property
     def calls(self) -> tuple[Call, ...]:
@@ -149,8 +175,9 @@ class FakeAws(Behaviour):
         return sum(call.operation == operation and status in (None, call.status) for call in self.calls)
 
     def forget(self) -> None:
-        """Forgets the calls and the faults that were not used up."""
+        """Forgets the calls, what was measured, and the faults that were not used up."""
         self._ledger.clear()
+        self._meters.clear()
 
     def fail(
         self,
@@ -165,11 +192,24 @@ class FakeAws(Behaviour):
         body: bytes | None = None,
         drop: bool = False,
         headers: Mapping[str, str] | None = None,
+        redirect: str | None = None,
+        content_type: str | None = None,
+        truncated: bool = False,
+        reset: bool = False,
+        dribble: float = 0.0,
+        committed: bool = False,
     ) -> None:
         """The next `times` calls of the operation go wrong.
 
-        An error with `status` and `code`, a page (`html`), any bytes (`body`), a closed connection (`drop`), or, with
-        `delay` alone (seconds), the true answer too late.
+        Another answer: an error with `status` and `code`, a page (`html`), a page elsewhere (`redirect`), any bytes
+        (`body`). No answer: a closed connection (`drop`), or one that is torn down (`reset`).
+        Otherwise the true answer, and these go with any answer: late (`delay`, seconds), byte by byte with so many
+        seconds between (`dribble`), cut in the middle (`truncated`), with another `content_type` or other `headers`.
+        `committed`: the operation is done all the same, a refresh token spent, say; only the caller doesn't learn it.
         """
-        fault = Fault(operation, status, code, message, delay, html, body, drop, dict(headers or {}))
+        headers = dict(headers or {})
+        fault = Fault(
+            operation, status, code, message, delay, html, body, drop, headers,
+            redirect, content_type, truncated, reset, dribble, committed,
+        )  # fmt: skip
         self._ledger.plant(fault, times)

@@ -20,6 +20,13 @@ MFA_CODE = "123456"
 SWITCHED_ROLE = "arn:aws:iam::222222222222:role/SwitchedRole"
 DEPLOY = "arn:aws:iam::333333333333:role/Deploy"
 READ_ONLY = "arn:aws:iam::444444444444:role/ReadOnly"
+# What the person has at the portal. Only the first has profiles; the others are there to be imported.
+ACCOUNTS = {
+    "123456789012": ("demo-admin", ["AdministratorAccess", "ViewOnlyAccess"]),
+    "222222222222": ("demo-staging", ["Developer", "ViewOnlyAccess"]),
+    "444444444444": ("demo-production", ["ViewOnlyAccess"]),
+    "666666666666": ("Data Lab (EU)", ["Analyst", "ViewOnlyAccess"]),
+}
 
 CONFIG = f"""\
 [profile hoge1]
@@ -69,11 +76,14 @@ class House:
     mfa_code: str
 
 
-def furnish(home: Path, fake: FakeAws) -> House:
-    """Writes the profiles into `home` (an existing, empty folder) and makes the fake know all that they name."""
+def furnish(home: Path, fake: FakeAws, logged_in: bool = True) -> House:
+    """Writes the profiles into `home` (an empty folder, made where missing) and makes the fake know all they name.
+
+    `logged_in`: with a live sign-in at Identity Center, in AWS's own token file.
+    """
     access_key_id, secret_access_key = fake.user("111111111111", "hoge1")
     fake.mfa_device(MFA_SERIAL, MFA_CODE, user="hoge1")
-    fake.portal(START_URL, REGION, {"123456789012": ("demo-admin", ["AdministratorAccess", "ViewOnlyAccess"])})
+    fake.portal(START_URL, REGION, ACCOUNTS)
     fake.role(SWITCHED_ROLE, ["arn:aws:iam::111111111111:user/hoge1"], mfa=True)
     fake.role(DEPLOY, [fake.permission_set_role("123456789012", "AdministratorAccess")])
     fake.role(READ_ONLY, [DEPLOY])
@@ -87,7 +97,8 @@ def furnish(home: Path, fake: FakeAws) -> House:
     keys = f"[hoge1]\naws_access_key_id = {access_key_id}\naws_secret_access_key = {secret_access_key}\n"
     write(aws / "config", CONFIG)
     write(aws / "credentials", keys)
-    write(token_file(home), json.dumps(fake.issue_token(START_URL, session=SESSION), indent=2))
+    if logged_in:
+        write(token_file(home), json.dumps(fake.issue_token(START_URL, session=SESSION), indent=2))
 
     own = {
         "HOME": home,

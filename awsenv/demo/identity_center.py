@@ -1,21 +1,29 @@
-"""A fake IAM Identity Center over HTTP: the sign-in service (sso-oidc) and the access portal (sso), on one server."""
+"""A fake IAM Identity Center over HTTP: the sign-in service (sso-oidc) with its pages, and the access portal (sso).
+
+The console's federation endpoint (console.py) is on the same server.
+"""
 
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal
 from urllib.parse import urlencode
 
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Request, Response
 
+from . import pages
 from .behaviour import Behaviour
+from .console import PATH, Console
 from .ledger import Ledger
+from .meters import Meters
 from .moto_accounts import MotoAccounts
 from .refusal import Refusal
-from .sign_ins import SignIn, SignIns
+from .sign_ins import Client, Portal, SignIn, SignIns
 from .trust import permission_set_role
 from .web import BEARER_KEY, Service
 
@@ -24,7 +32,9 @@ OPERATIONS = {
     ("POST", "/device_authorization"): ("sso-oidc", "StartDeviceAuthorization"),
     ("POST", "/token"): ("sso-oidc", "CreateToken"),
     ("GET", "/authorize"): ("sso-oidc", "Authorize"),
+    ("POST", "/authorize"): ("sso-oidc", "DecideAuthorize"),
     ("GET", "/device"): ("sso-oidc", "ApproveDevice"),
+    ("POST", "/device"): ("sso-oidc", "DecideDevice"),
     ("GET", "/federation/credentials"): ("sso", "GetRoleCredentials"),
     ("GET", "/assignment/accounts"): ("sso", "ListAccounts"),
     ("GET", "/assignment/roles"): ("sso", "ListAccountRoles"),
@@ -32,20 +42,36 @@ OPERATIONS = {
 }
 
 
+PAGES = ("Authorize", "DecideAuthorize", "ApproveDevice", "DecideDevice", "GetSigninToken", "ConsoleLogin")
+PORTAL = ("GetRoleCredentials", "ListAccounts", "ListAccountRoles")
+
+
 class IdentityCenter(Service):
-    def __init__(self, ledger: Ledger, behaviour: Behaviour, accounts: MotoAccounts, sign_ins: SignIns) -> None:
+    def __init__(
+        self, ledger: Ledger, behaviour: Behaviour, accounts: MotoAccounts, sign_ins: SignIns, meters: Meters
+    ) -> None:
         super().__init__(ledger, behaviour)
-        self._accounts, self._sign_ins = accounts, sign_ins
+        self._accounts, self._sign_ins, self._meters = accounts, sign_ins, meters
+        self._console = Console(behaviour, accounts)
 
     def name(self, request: Request) -> tuple[str, str]:
         unknown = ("unknown", f"{request.method} {request.path}")
+        if request.path == PATH and (operation := self._console.operation(request)):
+            return "signin", operation
         return OPERATIONS.get((request.method, request.path), unknown)
 
+    def during(self, request: Request, operation: str) -> AbstractContextManager[None]:
+        if operation in PORTAL:
+            self._meters.portal_request()
+        token = _refresh_token(request) if operation == "CreateToken" else None
+        return self._meters.refreshing(token) if token else nullcontext()
+
     def answer(self, request: Request, operation: str, about: dict[str, str]) -> Response:
-        if operation == "Authorize":
-            return self._authorize(request.args)
-        if operation == "ApproveDevice":
-            return self._approve_device(request.args)
+        if operation in PAGES:
+            try:
+                return self._page_for(request, operation, about)
+            except Refusal as refusal:  # a person reads it
+                return pages.said(f"{refusal.status}: {refusal.code}", refusal.message, status=refusal.status)
         sign_in_operations: Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {
             "RegisterClient": self._sign_ins.register,
             "CreateToken": self._sign_ins.token,
@@ -60,6 +86,8 @@ class IdentityCenter(Service):
         if sign_in is None:
             raise Refusal(401, "UnauthorizedException", "Session token not found or invalid")
         about["principal"] = sign_in.portal.user
+        if operation in PORTAL:
+            self._keep_pace(bearer)
         if operation == "Logout":
             self._sign_ins.end(bearer)
             return Response(b"", 200)
@@ -72,22 +100,57 @@ class IdentityCenter(Service):
         about["resource"] = f"{account}/{permission_set}"
         return self._role_credentials(sign_in, account, permission_set)
 
-    def _authorize(self, asked: Mapping[str, str]) -> Response:
+    def _page_for(self, request: Request, operation: str, about: dict[str, str]) -> Response:
+        if operation in ("GetSigninToken", "ConsoleLogin"):
+            return self._console.answer(operation, request.values, about)
+        asks = self.behaviour.ask_in_browser
+        if operation == "Authorize" and asks:
+            client, portal = self._sign_ins.visitor(request.args)
+            return pages.allow_or_deny("/authorize", request.args.to_dict(), _facts(client, portal))
+        if operation in ("Authorize", "DecideAuthorize"):
+            return self._authorize(request.values, self._is_allowed(request))
+        user_code = request.values.get("user_code", "")
+        found = self._sign_ins.waiting(user_code)
+        if found is None:
+            return pages.type_code(user_code)
+        client, device = found
+        facts, user_code = _facts(client, device.portal), device.user_code
+        if operation == "ApproveDevice" and asks:
+            return pages.allow_or_deny("/device", {"user_code": user_code}, facts, user_code)
+        return self._decide_device(user_code, self._is_allowed(request), facts)
+
+    def _is_allowed(self, request: Request) -> bool:
+        """What the person said; a visit that nobody is asked about is a yes."""
+        decision = request.form.get("decision", "") if request.method == "POST" else "allow"
+        if decision not in ("allow", "deny"):
+            raise Refusal(400, "InvalidRequestException", "The decision is neither allow nor deny")
+        return decision == "allow" and not self.behaviour.deny_logins
+
+    def _authorize(self, asked: Mapping[str, str], is_allowed: bool) -> Response:
         code = self._sign_ins.authorize(asked)
-        outcome = {"error": "access_denied"} if self.behaviour.deny_logins else {"code": code}
+        outcome = {"code": code} if is_allowed else {"error": "access_denied"}
         return redirect(asked["redirect_uri"] + "?" + urlencode(outcome | {"state": asked.get("state", "")}))
 
-    def _approve_device(self, asked: Mapping[str, str]) -> Response:
-        state: Literal["approved", "denied"] = "denied" if self.behaviour.deny_logins else "approved"
-        if not self._sign_ins.decide(asked.get("user_code", ""), state):
-            return Response("<p>There is no such code. Open the complete address that awsenv showed.</p>", 404)
-        return Response(f"<p>The fake Identity Center {state} this sign-in. You may close this page.</p>", 200)
+    def _decide_device(self, user_code: str, is_allowed: bool, facts: Mapping[str, str]) -> Response:
+        state: Literal["approved", "denied"] = "approved" if is_allowed else "denied"
+        self._sign_ins.decide(user_code, state)
+        if is_allowed:
+            return pages.said("Signed in", "You can close this page and go back to your terminal.", facts)
+        return pages.said("Denied", "Nobody was signed in. You can close this page.", facts)
+
+    def _keep_pace(self, access_token: str) -> None:
+        most = self.behaviour.portal_requests_per_second
+        wait = self._meters.wait_before(access_token, most) if most is not None else 0.0
+        if wait > 0:
+            later = {"Retry-After": str(math.ceil(wait))}
+            raise Refusal(429, "TooManyRequestsException", "HTTP 429 Unknown Code", later)
 
     def _role_credentials(self, sign_in: SignIn, account: str, permission_set: str) -> Response:
         if permission_set not in _roles_of(sign_in, account):
             raise Refusal(403, "ForbiddenException", "No access")
         expires = int(self.behaviour.clock() + self.behaviour.role_credentials_seconds)
         role = permission_set_role(account, permission_set)
+        self._accounts.add_role(role)  # only now: a portal may have thousands that nobody asks for
         minted = self._accounts.role_session(role, sign_in.portal.user, expires)
         credentials = {
             "accessKeyId": minted.access_key_id,
@@ -111,10 +174,10 @@ class IdentityCenter(Service):
         return self._page("roleList", entries, asked)
 
     def _page(self, member: str, entries: Sequence[Mapping[str, str]], asked: Mapping[str, str]) -> Response:
-        size, token = asked.get("max_result", "100"), asked.get("next_token", "0")
+        size, token = asked.get("max_result", str(self.behaviour.page_size)), asked.get("next_token", "0")
         if not (size.isdecimal() and 1 <= int(size) <= 100 and token.isdecimal()):
             raise Refusal(400, "InvalidRequestException", "max_result or next_token is invalid")
-        start, end = int(token), int(token) + min(int(size), self.behaviour.page_size)
+        start, end = int(token), int(token) + int(size)
         following = {"nextToken": str(end)} if end < len(entries) else {}
         return _json({member: list(entries[start:end]), **following})
 
@@ -139,6 +202,20 @@ def _body(request: Request) -> Mapping[str, Any]:
     if not isinstance(body, dict):
         raise Refusal(400, "InvalidRequestException", "The body is not a JSON object")
     return body
+
+
+def _refresh_token(request: Request) -> str | None:
+    try:
+        asked = _body(request)
+    except Refusal:
+        return None
+    return str(asked.get("refreshToken", "")) if asked.get("grantType") == "refresh_token" else None
+
+
+def _facts(client: Client, portal: Portal) -> dict[str, str]:
+    """What a person should know before saying yes."""
+    scopes = pages.listed(client.scopes)
+    return {"Application": client.name, "Portal": portal.start_url, "Person": portal.user, "Scopes": scopes}
 
 
 def _required(asked: Mapping[str, str], name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -18,11 +19,13 @@ class Call:
     access_key_id: str = ""
     principal: str = ""
     resource: str = ""
+    at: float = field(default_factory=time.monotonic, init=False, compare=False)
+    """When it was answered, in seconds of time.monotonic()."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What to answer instead of the truth. With neither status, body nor drop it only delays the true answer."""
+    """What goes wrong with one call. With a delay alone, the true answer comes too late."""
 
     operation: str
     status: int | None = None
@@ -33,6 +36,17 @@ class Fault:
     body: bytes | None = None
     drop: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
+    redirect: str | None = None
+    content_type: str | None = None
+    truncated: bool = False
+    reset: bool = False
+    dribble: float = 0.0
+    committed: bool = False
+
+    @property
+    def replaces(self) -> bool:
+        """Another answer is given than the true one."""
+        return self.status is not None or self.body is not None or self.html or self.redirect is not None
 
 
 class Ledger:

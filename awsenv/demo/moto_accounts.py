@@ -6,6 +6,7 @@ administrator's key for every step, and working sessions of a user (GetSessionTo
 
 from __future__ import annotations
 
+import hmac
 import json
 import re
 import threading
@@ -52,7 +53,7 @@ class Minted:
 @dataclass(frozen=True)
 class Session:
     caller: Caller
-    expires: int
+    minted: Minted
 
 
 class UserSession(AssumedRole):
@@ -69,6 +70,18 @@ class UserSession(AssumedRole):
         return str(self.user.id)
 
 
+class FederatedSession(AssumedRole):
+    """GetFederationToken's: to moto a session of the user's stand-in; to GetCallerIdentity a federated user."""
+
+    @property
+    def arn(self) -> str:
+        return federated_user(self.account_id, self.session_name)
+
+    @property
+    def user_id(self) -> str:
+        return f"{self.account_id}:{self.session_name}"
+
+
 class MotoAccounts:
     """One moto serves all fakes of a process, for its state is global: the last one to close clears it."""
 
@@ -79,6 +92,7 @@ class MotoAccounts:
         self.application = DomainDispatcherApplication(create_backend_app)
         self._admin = Client(self.application)
         self._sessions: dict[str, Session] = {}
+        self._roles = threading.Lock()
         with MotoAccounts._lock:
             MotoAccounts._open += 1
             self._check_signatures(True)
@@ -112,20 +126,26 @@ class MotoAccounts:
     def _add_role(self, arn: str, actions: Iterable[str], max_seconds: int = 3600) -> None:
         account, name = _role(arn)
         path = arn.partition(":role")[2].removesuffix(name)
-        if not any(role.name == name for role in _iam(account).get_roles()):
-            # Open to all as far as moto knows: it can't read trust policies well enough, so the STS front judges them.
-            trust = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
-            policy = json.dumps({"Statement": [trust]})
-            _iam(account).create_role(name, policy, path, None, "", [], max_session_duration=str(max_seconds))
-        _iam(account).put_role_policy(name, "awsenv-demo", _policy(actions))
+        with self._roles:
+            if not any(role.name == name for role in _iam(account).get_roles()):
+                # Open to all as far as moto knows: it can't read trust policies well enough; the STS front judges them.
+                trust = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
+                policy = json.dumps({"Statement": [trust]})
+                _iam(account).create_role(name, policy, path, None, "", [], max_session_duration=str(max_seconds))
+            _iam(account).put_role_policy(name, "awsenv-demo", _policy(actions))
 
     def name_account(self, account: str, alias: str) -> None:
         _iam(account).create_account_alias(alias)
 
-    def role_session(self, role_arn: str, session_name: str, expires: int) -> Minted:
+    def alias_of(self, account: str) -> str:
+        """Empty where the account has none."""
+        return next(iter(_iam(account).account_aliases), "")
+
+    def role_session(self, role_arn: str, session_name: str, expires: int, is_chained: bool = False) -> Minted:
         account, _ = _role(role_arn)
         minted = self._mint(AssumedRole, account, role_arn, session_name, expires)
-        self._remember(Caller(minted.access_key_id, minted.arn, account, role_arn, "role session"), expires)
+        key = minted.access_key_id
+        self._remember(Caller(key, minted.arn, account, role_arn, "role session", is_chained=is_chained), minted)
         return minted
 
     def user_session(self, user: Caller, expires: int, has_mfa: bool) -> Minted:
@@ -133,11 +153,26 @@ class MotoAccounts:
         stand_in = f"arn:aws:iam::{user.account}:role/{_stand_in(name)}"
         minted = self._mint(UserSession, user.account, stand_in, name, expires, user=_iam(user.account).get_user(name))
         session = replace(user, access_key_id=minted.access_key_id, kind="user session", has_mfa=has_mfa)
-        self._remember(session, expires)
+        self._remember(session, minted)
         return minted
 
-    def _remember(self, caller: Caller, expires: int) -> None:
-        self._sessions[caller.access_key_id] = Session(caller, expires)
+    def federated_session(self, user: Caller, name: str, expires: int) -> Minted:
+        stand_in = f"arn:aws:iam::{user.account}:role/{_stand_in(user.identity.rpartition('/')[2])}"
+        minted = self._mint(FederatedSession, user.account, stand_in, name, expires)
+        self._remember(Caller(minted.access_key_id, minted.arn, user.account, minted.arn, "federated user"), minted)
+        return minted
+
+    def _remember(self, caller: Caller, minted: Minted) -> None:
+        self._sessions[caller.access_key_id] = Session(caller, minted)
+
+    def session_of(self, access_key_id: str, secret_access_key: str, session_token: str) -> Session | None:
+        """The session with these very credentials, expired or not; None for any others, a user's own key among them."""
+        session = self._sessions.get(access_key_id)
+        if session is None:
+            return None
+        same_secret = hmac.compare_digest(session.minted.secret_access_key.encode(), secret_access_key.encode())
+        same_token = hmac.compare_digest(session.minted.session_token.encode(), session_token.encode())
+        return session if same_secret and same_token else None
 
     def _mint(self, kind: Any, account: str, role_arn: str, name: str, expires: int, **members: Any) -> Minted:
         key = _iam(account).create_temp_access_key()
@@ -161,7 +196,7 @@ class MotoAccounts:
             form, body, headers = request.form.to_dict(), request.get_data(), cast(Any, request.headers)
             signed = IAMRequest(account, request.method, path, form, body, headers, operation)
             signed.check_signature()
-            if session and session.expires <= now:
+            if session and session.minted.expires <= now:
                 raise Refusal(403, "ExpiredToken", "The security token included in the request is expired")
             signed.check_action_permitted(resource)
         except HTTPException as error:
@@ -185,6 +220,10 @@ def signed_by(request: Request) -> tuple[str, str]:
     """(access key id, service) out of the Authorization header; two empty strings where there is none."""
     scope = re.search(r"Credential=([^/\s]+)/\d+/[^/]+/([^/]+)/aws4_request", request.headers.get("Authorization", ""))
     return (scope[1], scope[2]) if scope else ("", "")
+
+
+def federated_user(account: str, name: str) -> str:
+    return f"arn:aws:sts::{account}:federated-user/{name}"
 
 
 def _iam(account: str) -> Any:

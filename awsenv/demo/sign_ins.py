@@ -6,22 +6,27 @@ import base64
 import hashlib
 import secrets
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from math import inf
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from .behaviour import Behaviour
+from .meters import Meters
 from .refusal import Refusal
 
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 ACCOUNT_SCOPE = "sso:account:access"
 REGISTRATION_SECONDS = 90 * 24 * 3600
 CODE_SECONDS = 600
+POLL_TOLERANCE = 0.1  # seconds: two clocks and a network lie between a poll and its arrival
+LETTERS = "BCDFGHJKLMNPQRSTVWXZ"  # of a user code: no vowels, so no words
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Portal:
     """Where people sign in. `accounts`: account id → (account name, permission sets that the user has there)."""
 
@@ -35,6 +40,7 @@ class Portal:
 class Client:
     secret: str = field(repr=False)
     expires: float
+    name: str = ""
     scopes: tuple[str, ...] = ()
     redirect_uris: tuple[str, ...] = ()
     grant_types: tuple[str, ...] = ()
@@ -47,6 +53,7 @@ class SignIn:
 
     portal: Portal
     client_id: str
+    ends: float = inf
     has_ended: bool = False
 
 
@@ -58,6 +65,8 @@ class Device:
     expires: float
     state: Literal["pending", "approved", "denied"] = "pending"
     polls: int = 0
+    polled: float = -inf
+    """Of the last poll, in seconds of time.monotonic(): a clock that is set has no say in how fast polls come."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +78,19 @@ class Code:
     expires: float
 
 
+@dataclass(frozen=True)
+class Spent:
+    """A refresh token that was used, and what it was answered."""
+
+    at: float
+    answer: Mapping[str, Any] = field(repr=False)
+
+
 class SignIns:
     """Every method may be called from any thread, and raises Refusal where AWS would refuse."""
 
-    def __init__(self, behaviour: Behaviour) -> None:
-        self._behaviour = behaviour
+    def __init__(self, behaviour: Behaviour, meters: Meters) -> None:
+        self._behaviour, self._meters = behaviour, meters
         self._lock = threading.RLock()
         self._portals: dict[str, Portal] = {}
         self._clients: dict[str, Client] = {}
@@ -81,9 +98,12 @@ class SignIns:
         self._codes: dict[str, Code] = {}
         self._access: dict[str, tuple[SignIn, float]] = {}
         self._refresh: dict[str, SignIn] = {}
+        self._spent: dict[str, Spent] = {}
 
     def open_portal(self, portal: Portal) -> None:
-        self._portals[_plain(portal.start_url)] = portal
+        """Opening it again changes what people have who are signed in already."""
+        known = self._portals.setdefault(_plain(portal.start_url), portal)
+        known.region, known.user, known.accounts = portal.region, portal.user, portal.accounts
 
     def register(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         if asked.get("clientType") != "public" or not asked.get("clientName"):
@@ -96,6 +116,7 @@ class SignIns:
         client = Client(
             secrets.token_urlsafe(64),
             now + REGISTRATION_SECONDS,
+            str(asked["clientName"]),
             tuple(asked.get("scopes") or ()),
             tuple(asked.get("redirectUris") or ()),
             tuple(asked.get("grantTypes") or ()),
@@ -112,27 +133,39 @@ class SignIns:
     def start_device(self, asked: Mapping[str, Any], page: str) -> dict[str, Any]:
         client_id, _ = self._client(asked)
         portal = self._portal(asked.get("startUrl") or "")
-        device_code, letters = secrets.token_urlsafe(32), "BCDFGHJKLMNPQRSTVWXZ"
-        user_code = "-".join("".join(secrets.choice(letters) for _ in range(4)) for _ in range(2))
-        self._devices[device_code] = Device(portal, client_id, user_code, self._behaviour.clock() + CODE_SECONDS)
+        device_code, seconds = secrets.token_urlsafe(32), self._behaviour.device_code_seconds
+        user_code = "-".join("".join(secrets.choice(LETTERS) for _ in range(4)) for _ in range(2))
+        self._devices[device_code] = Device(portal, client_id, user_code, self._behaviour.clock() + seconds)
         return {
             "deviceCode": device_code,
             "userCode": user_code,
             "verificationUri": page,
             "verificationUriComplete": f"{page}?user_code={user_code}",
-            "expiresIn": CODE_SECONDS,
+            "expiresIn": seconds,
             "interval": self._behaviour.device_interval,
         }
 
-    def decide(self, user_code: str, state: Literal["approved", "denied"]) -> bool:
-        """What the person at the browser does with a user code; False when there is no such code."""
-        found = [device for device in self._devices.values() if device.user_code == user_code]
-        for device in found:
-            device.state = state
-        return bool(found)
+    def waiting(self, user_code: str) -> tuple[Client, Device] | None:
+        """Who waits under a user code, in whatever way a person typed it; None when nobody (still) does."""
+        device = self._waiting(user_code)
+        return (self._clients[device.client_id], device) if device else None
 
-    def authorize(self, asked: Mapping[str, str]) -> str:
-        """The authorization code for a browser's visit."""
+    def decide(self, user_code: str, state: Literal["approved", "denied"]) -> bool:
+        """What the person at the browser does with a user code; False when there is no such code (any more)."""
+        with self._lock:
+            device = self._waiting(user_code)
+            if device:
+                device.state = state
+            return device is not None
+
+    def _waiting(self, user_code: str) -> Device | None:
+        typed = _letters(user_code)
+        now = self._behaviour.clock()
+        alike = (device for device in self._devices.copy().values() if _letters(device.user_code) == typed)
+        return next((device for device in alike if device.expires > now), None)
+
+    def visitor(self, asked: Mapping[str, str]) -> tuple[Client, Portal]:
+        """Who sent a browser to sign in, and where to; refused before a person is shown anything."""
         client_id, redirect_uri = asked.get("client_id", ""), asked.get("redirect_uri", "")
         client = self._clients.get(client_id)
         if client is None:
@@ -142,9 +175,14 @@ class SignIns:
         challenge = asked.get("code_challenge", "")
         if asked.get("response_type") != "code" or asked.get("code_challenge_method") != "S256" or not challenge:
             raise _no("InvalidRequestException", "response_type=code with an S256 code_challenge is required")
+        return client, self._portal(client.start_url)
+
+    def authorize(self, asked: Mapping[str, str]) -> str:
+        """The authorization code for a browser's visit."""
+        _, portal = self.visitor(asked)
         code = secrets.token_urlsafe(32)
         expires = self._behaviour.clock() + CODE_SECONDS
-        self._codes[code] = Code(self._portal(client.start_url), client_id, redirect_uri, challenge, expires)
+        self._codes[code] = Code(portal, asked["client_id"], asked["redirect_uri"], asked["code_challenge"], expires)
         return code
 
     def token(self, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -158,18 +196,23 @@ class SignIns:
         if grant is None:
             raise _no("UnsupportedGrantTypeException", "Unsupported grant type")
         with self._lock:
-            sign_in, refresh_token = grant(client_id, client, asked)
-            access_token, seconds = self._new_access(sign_in), self._behaviour.token_seconds
-            answer = {"accessToken": access_token, "tokenType": "Bearer", "expiresIn": seconds}
-            return answer | ({"refreshToken": refresh_token} if refresh_token else {})
+            return grant(client_id, client, asked)
 
-    def _by_device(self, client_id: str, client: Client, asked: Mapping[str, Any]) -> tuple[SignIn, str | None]:
+    def _tokens(self, sign_in: SignIn, refresh_token: str | None) -> dict[str, Any]:
+        access_token, seconds = self._new_access(sign_in), self._behaviour.token_seconds
+        answer = {"accessToken": access_token, "tokenType": "Bearer", "expiresIn": seconds}
+        return answer | ({"refreshToken": refresh_token} if refresh_token else {})
+
+    def _by_device(self, client_id: str, client: Client, asked: Mapping[str, Any]) -> dict[str, Any]:
         device_code = asked.get("deviceCode", "")
         device = self._devices.get(device_code)
         if device is None or device.client_id != client_id:
             raise _no("InvalidGrantException", "Invalid device code")
         if device.expires <= self._behaviour.clock():
             raise _no("ExpiredTokenException", "Device code expired")
+        since, device.polled = time.monotonic() - device.polled, time.monotonic()
+        if self._behaviour.enforce_interval and since < self._behaviour.device_interval - POLL_TOLERANCE:
+            raise _no("SlowDownException", "Polled sooner than the interval allows")
         device.polls += 1
         if device.state == "denied" or self._behaviour.deny_logins:
             raise _no("AccessDeniedException", "The request was denied")
@@ -178,7 +221,7 @@ class SignIns:
         del self._devices[device_code]
         return self._new_sign_in(device.portal, client_id, client)
 
-    def _by_code(self, client_id: str, client: Client, asked: Mapping[str, Any]) -> tuple[SignIn, str | None]:
+    def _by_code(self, client_id: str, client: Client, asked: Mapping[str, Any]) -> dict[str, Any]:
         code = self._codes.pop(asked.get("code", ""), None)  # a code is worth one try, right or wrong
         verifier = hashlib.sha256(str(asked.get("codeVerifier", "")).encode()).digest()
         if (
@@ -191,23 +234,35 @@ class SignIns:
             raise _no("InvalidGrantException", "Invalid authorization code")
         return self._new_sign_in(code.portal, client_id, client)
 
-    def _by_refresh_token(self, client_id: str, _: Client, asked: Mapping[str, Any]) -> tuple[SignIn, str | None]:
+    def _by_refresh_token(self, client_id: str, _: Client, asked: Mapping[str, Any]) -> dict[str, Any]:
         token = asked.get("refreshToken", "")
-        sign_in = self._refresh.get(token)
-        if sign_in is None or sign_in.has_ended or sign_in.client_id != client_id:
+        sign_in, spent = self._refresh.get(token), self._spent.get(token)
+        is_spent = spent is not None and time.monotonic() - spent.at >= self._behaviour.refresh_grace
+        if is_spent:
+            self._meters.count_reuse()
+        if sign_in is None or sign_in.has_ended or sign_in.client_id != client_id or is_spent:
             raise _no("InvalidGrantException", "Invalid refresh token provided")
+        if sign_in.ends <= self._behaviour.clock():
+            raise _no("ExpiredTokenException", "The session at the portal has ended")
+        if spent:
+            return dict(spent.answer)
         if self._behaviour.refresh_tokens == "omit":
-            return sign_in, None
+            return self._tokens(sign_in, None)
         if self._behaviour.refresh_tokens == "keep":
-            return sign_in, token
-        del self._refresh[token]
-        return sign_in, self._new_refresh(sign_in)
+            return self._tokens(sign_in, token)
+        answer = self._tokens(sign_in, self._new_refresh(sign_in))
+        self._spent[token] = Spent(time.monotonic(), answer)
+        return answer
 
-    def _new_sign_in(self, portal: Portal, client_id: str, client: Client) -> tuple[SignIn, str | None]:
-        sign_in = SignIn(portal, client_id)
+    def _new_sign_in(self, portal: Portal, client_id: str, client: Client) -> dict[str, Any]:
+        sign_in = SignIn(portal, client_id, self._end_of_sign_in())
         # Only a client that registered the scope (a legacy one, without sso-session, doesn't) may refresh.
         may_refresh = ACCOUNT_SCOPE in client.scopes and "refresh_token" in (client.grant_types or ("refresh_token",))
-        return sign_in, self._new_refresh(sign_in) if may_refresh else None
+        return self._tokens(sign_in, self._new_refresh(sign_in) if may_refresh else None)
+
+    def _end_of_sign_in(self) -> float:
+        seconds = self._behaviour.sign_in_seconds
+        return inf if seconds is None else self._behaviour.clock() + seconds
 
     def _new_access(self, sign_in: SignIn, seconds: float | None = None) -> str:
         token = f"aoa{secrets.token_urlsafe(96)}"
@@ -231,10 +286,16 @@ class SignIns:
         if sign_in:
             sign_in.has_ended = True
 
+    def end_access(self, access_token: str) -> None:
+        """The access token alone is dead, long before the time that its file tells; it can be refreshed."""
+        sign_in, _ = self._access.get(access_token, (None, 0.0))
+        if sign_in:
+            self._access[access_token] = (sign_in, -inf)
+
     def issue(self, start_url: str, expires_in: float, refreshable: bool, name: str) -> dict[str, str]:
         """A signed-in state, in the JSON of AWS's own files in ~/.aws/sso/cache."""
         registered = self.register({"clientType": "public", "clientName": name, "scopes": [ACCOUNT_SCOPE]})
-        sign_in = SignIn(self._portal(start_url), registered["clientId"])
+        sign_in = SignIn(self._portal(start_url), registered["clientId"], self._end_of_sign_in())
         token = {
             "startUrl": start_url,
             "region": sign_in.portal.region,
@@ -262,6 +323,10 @@ class SignIns:
 
 def _no(code: str, description: str) -> Refusal:
     return Refusal(401 if code == "InvalidClientException" else 400, code, description)
+
+
+def _letters(user_code: str) -> str:
+    return "".join(letter for letter in user_code.upper() if letter in LETTERS)
 
 
 def _plain(start_url: str) -> str:

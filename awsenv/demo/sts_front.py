@@ -5,6 +5,7 @@ Everything else that is signed (IAM, any other service of moto's) passes through
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl
@@ -23,6 +24,7 @@ from .web import Service, request_id
 
 VERSION = "2011-06-15"  # of the STS protocol
 NAMESPACE = f"https://sts.amazonaws.com/doc/{VERSION}/"
+FEDERATED_NAME = re.compile(r"[\w+=,.@-]{2,32}", re.ASCII)
 Xml = Mapping[str, "str | Xml"]
 
 
@@ -54,8 +56,13 @@ class StsFront(Service):
         resource = asked.get("RoleArn", "*")
         caller = self._accounts.authenticate(request, operation, resource, self.behaviour.clock())
         about["principal"] = caller.arn
+        if caller.kind == "federated user" and operation != "GetCallerIdentity":
+            # Such a session may call neither IAM nor, but for this one, STS; whatever its policy says.
+            raise trust.denied(caller.arn, f"{service}:{operation}", resource)
         if operation == "AssumeRole":
             return self._assume_role(caller, asked)
+        if operation == "GetFederationToken":
+            return self._get_federation_token(caller, asked)
         if operation == "GetSessionToken":
             return self._get_session_token(caller, asked)
         if service == "iam" and caller.kind == "user session" and not caller.has_mfa:
@@ -71,7 +78,9 @@ class StsFront(Service):
         role = self._roles[ask.role_arn]
         chained = ("role session", "user session") if self.behaviour.cap_user_sessions else ("role session",)
         _unless(trust.too_long(ask, role, is_chained=caller.kind in chained))
-        minted = self._accounts.role_session(ask.role_arn, ask.session_name, self._expiry(ask.seconds or 3600))
+        is_chained = caller.kind == "role session"
+        expiry = self._expiry(ask.seconds or 3600)
+        minted = self._accounts.role_session(ask.role_arn, ask.session_name, expiry, is_chained)
         return _answer("AssumeRole", _role_session(minted) | {"PackedPolicySize": "0"})
 
     def _assume_role_with_web_identity(self, asked: Mapping[str, str]) -> Response:
@@ -94,6 +103,18 @@ class StsFront(Service):
         has_mfa = self._devices.check(caller, asked.get("SerialNumber"), asked.get("TokenCode"))
         minted = self._accounts.user_session(caller, self._expiry(seconds or 43200), has_mfa)
         return _answer("GetSessionToken", {"Credentials": _credentials(minted)})
+
+    def _get_federation_token(self, caller: Caller, asked: Mapping[str, str]) -> Response:
+        if caller.kind != "user":
+            raise Refusal(403, "AccessDenied", "Cannot call GetFederationToken with session credentials")
+        name, seconds = asked.get("Name", ""), _seconds(asked)
+        if not FEDERATED_NAME.fullmatch(name):
+            raise trust.unfit(name, "name", r"satisfy regular expression pattern: [\w+=,.@-]*, 2 to 32 of them")
+        _unless(trust.out_of_range(seconds, 129600))
+        minted = self._accounts.federated_session(caller, name, self._expiry(seconds or 43200))
+        user = {"Arn": minted.arn, "FederatedUserId": minted.principal_id}
+        result: Xml = {"FederatedUser": user, "Credentials": _credentials(minted), "PackedPolicySize": "0"}
+        return _answer("GetFederationToken", result)
 
     def _expiry(self, seconds: int) -> int:
         return int(self.behaviour.clock() + (self.behaviour.session_seconds or seconds))

@@ -22,8 +22,10 @@ class Caller:
     arn: str
     account: str
     identity: str
-    kind: Literal["user", "user session", "role session"]
+    kind: Literal["user", "user session", "role session", "federated user"]
     has_mfa: bool = False
+    is_chained: bool = False
+    """A role session that was made by another one."""
 
 
 @dataclass(frozen=True)

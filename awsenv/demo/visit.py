@@ -23,16 +23,31 @@ TOUR = """\
 The awsenv demo: a fake AWS on this computer, a throw-away home, and your own shell.
 Nothing here reaches the network, your ~/.aws or your history. Some things to type:
 
-  awsenv use hoge1       an IAM user with an access key
-  awsenv whoami          who am I now?
-  awsenv use fuga        a role that wants an MFA code; this one is always {mfa_code}
-  awsenv use piyo        a role assumed from an IAM Identity Center sign-in
+  awsenv login test      sign in at IAM Identity Center{sign_in}
+  awsenv use piyo        a role assumed from that sign-in
   awsenv use piyo-prod   and a role assumed from that one
+  awsenv whoami          who am I now?
   awsenv explain         where these credentials come from, step by step
+  awsenv console piyo    the same identity in the AWS web console, or what stands for it here
+  awsenv sso import      the other accounts of the sign-in, as profiles
+  awsenv use hoge1       an IAM user with an access key
+  awsenv use fuga        a role that wants an MFA code; this one is always {mfa_code}
   awsenv off             back to how it was
 
 Ctrl-D leaves the demo and removes it.
 """
+
+BY_BROWSER = ": a page opens, and you decide"
+BY_ITSELF = "; without a browser it allows itself"
+BROWSERS = (
+    "xdg-open",
+    "firefox",
+    "google-chrome",
+    "chromium",
+    "chromium-browser",
+    "microsoft-edge",
+    "sensible-browser",
+)
 
 BASH = """\
 command cat -- "$HOME/.tour"
@@ -70,12 +85,26 @@ def visit(
     can't be found, 128 + n when signal n ended it. Call it from the main thread: it takes over signal handlers.
     """
     with _unwinding_on_hangup(), _throw_away_home() as home, FakeAws() as fake:
-        fake.approve_after_polls = 2  # a device sign-in works out without a browser, too
-        house = furnish(home, fake)
+        fake.ask_in_browser = has_browser(base_env)
+        if not fake.ask_in_browser:
+            fake.approve_after_polls = 2  # nobody could open the page of a device sign-in
+        house = furnish(home, fake, logged_in=False)
         environment = _environment(house, base_env)
         if command:
             return _run(command, environment, Path.cwd())
+        tour = TOUR.format(mfa_code=house.mfa_code, sign_in=BY_BROWSER if fake.ask_in_browser else BY_ITSELF)
+        write(home / ".tour", tour)
         return _run(_shell(shell_name, house, environment, init_for), environment, house.home)
+
+
+def has_browser(environment: Mapping[str, str], system: str = sys.platform) -> bool:
+    """A person can be expected to see, and to decide on, a page that this computer opens."""
+    if environment.get("SSH_CONNECTION") or environment.get("SSH_TTY"):
+        return False
+    if system == "darwin":
+        return True
+    has_display = bool(environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY"))
+    return has_display and any(shutil.which(name, path=environment.get("PATH")) for name in BROWSERS)
 
 
 @contextmanager
@@ -110,7 +139,6 @@ def _environment(house: House, base_env: Mapping[str, str]) -> dict[str, str]:
 def _shell(name: str, house: House, environment: dict[str, str], init_for: Callable[[str], str]) -> tuple[str, ...]:
     """Writes the start-up file of the shell; returns the command that starts it, and adds to the environment."""
     home = house.home
-    write(home / ".tour", TOUR.format(mfa_code=house.mfa_code))
     if name == "bash":
         write(home / ".bashrc", BASH.format(init=init_for(name)))
         return ("bash", "--rcfile", str(home / ".bashrc"), "-i")

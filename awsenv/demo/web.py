@@ -7,20 +7,20 @@ import secrets
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from werkzeug.http import http_date
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
+from . import faults
 from .behaviour import Behaviour
 from .ledger import Call, Fault, Ledger
 from .refusal import Refusal
 
 BEARER_HEADER = "x-amz-sso_bearer_token"
 BEARER_KEY = "awsenv.bearer"
-# A captive portal. Not well-formed XML, like most pages.
-GUEST_NETWORK = "<!DOCTYPE html><html><head><meta charset=utf-8></head><body><p>Sign in to the guest network</html>"
 
 
 class Service(ABC):
@@ -43,38 +43,45 @@ class Service(ABC):
     def refuse(self, refusal: Refusal) -> Response:
         """The refusal as this service writes errors."""
 
+    def during(self, request: Request, operation: str) -> AbstractContextManager[None]:
+        """Entered for as long as a request is worked on, planted delays included."""
+        return nullcontext()
+
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         request = Request(environ)
         body = request.get_data()
         environ["wsgi.input"] = io.BytesIO(body)  # read once here, and perhaps once more by moto
         service, operation = self.name(request)
         about: dict[str, str] = {}
-        fault = self.ledger.next_fault(operation)
-        if fault:
+        fault = self.ledger.next_fault(operation) or Fault(operation)
+        with self.during(request, operation):
             self.stopping.wait(fault.delay)
-        if fault and fault.drop:
-            self.ledger.record(Call(service, operation, 0))
+            response = self._answer_with(fault, request, operation, about)
+        if fault.drop or fault.reset:
+            self.ledger.record(Call(service, operation, 0, **about))
+            if fault.reset:
+                faults.reset(environ["werkzeug.socket"])
             raise ConnectionResetError  # the server then closes the connection without a word
-        try:
-            response = self._instead(fault) or self.answer(request, operation, about)
-        except Refusal as refusal:
-            response = self.refuse(refusal)
-        response.headers["Date"] = http_date(self.behaviour.clock())
-        response.headers.setdefault("x-amzn-RequestId", request_id())
         self.ledger.record(Call(service, operation, response.status_code, **about))
+        if fault.dribble:
+            faults.dribble(environ["werkzeug.socket"], response, fault.dribble, self.stopping)
+            raise ConnectionResetError
         return response(environ, start_response)
 
-    def _instead(self, fault: Fault | None) -> Response | None:
-        if fault is None or (fault.status is None and fault.body is None and not fault.html):
-            return None
-        status = fault.status or 200
-        if fault.html:
-            response = Response(GUEST_NETWORK, status, mimetype="text/html")
-        elif fault.body is not None:
-            response = Response(fault.body, status, mimetype="application/json")
-        else:
-            response = self.refuse(Refusal(status, fault.code, fault.message))
-        response.headers.update(dict(fault.headers))
+    def _answer_with(self, fault: Fault, request: Request, operation: str, about: dict[str, str]) -> Response:
+        is_silent = fault.drop or fault.reset
+        response = Response()
+        if fault.committed or not (is_silent or fault.replaces):
+            try:
+                response = self.answer(request, operation, about)
+            except Refusal as refusal:
+                response = self.refuse(refusal)
+                response.headers.update(refusal.headers)
+        if fault.replaces:
+            response = faults.another_answer(fault, self.refuse)
+        response.headers.setdefault("x-amzn-RequestId", request_id())
+        response.headers["Date"] = http_date(self.behaviour.clock())
+        faults.disfigure(fault, response)
         return response
 
 
