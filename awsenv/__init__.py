@@ -20,10 +20,17 @@ The codemap. A verb comes in at the top and leaves at the bottom.
     change.py      Lease → what changes in the environment
     ports.py       what a step may ask of the outside
     aws.py         AWS itself, by botocore;  terminal.py  the person;  tokens.py  AWS's token folder;  files.py  AWS's files
-    process.py     becoming another program
+    process.py     becoming another program; starting a browser, or a worker of ours;  browser.py  which browser, which URL
+    loopback.py    a few answers on 127.0.0.1;  callback.py  where a login comes back to;  handover.py  a secret URL to a
+                   browser;  pages.py  what a browser shows
+    renewal.py     a live token without a person;  background.py  the worker for it;  undisturbed.py  what is not cut short
+    login.py       a login with a person;  start_url.py  where;  logins.py  which one;  offer.py  in the middle of a verb
     variables.py   the names of the environment variables;  text.py  words for people;  assets.py  finds shell/
     settings.py    our own settings;  prompt.py  how a lease presents itself;  explain.py  a plan, in words
     commands/      one verb a file → Outcome;  rcfile.py  a shell's rc text with our lines in it, and without
+    portal.py      what a person has in Identity Center;  naming.py  profile names for it;  imported.py  both as rows
+    config_writer.py  the AWS config text with our block in it;  replacing.py  a person's own file, replaced in one step
+    console.py     the web console's URLs;  services.py  its services by name
     render/        shells.py: how a shell sets a variable;  formats.py: what `export` prints;  table.py
     demo/          a fake AWS on loopback, for `awsenv demo` and for the tests
 """

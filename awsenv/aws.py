@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urljoin, urlsplit
 
 import botocore.loaders
 import botocore.parsers
 import botocore.session
 from botocore import UNSIGNED, exceptions
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config as ClientConfig
+from botocore.httpsession import URLLib3Session
+from botocore.utils import get_environ_proxies
 
 from awsenv import __version__, tokens
-from awsenv.errors import AwsenvError, Config, Denied, TokenRejected, Unreachable
-from awsenv.model import Credentials, SsoToken
+from awsenv.errors import AwsenvError, Busy, Config, Denied, LoginNeeded, TokenRejected, Unreachable
+from awsenv.model import Account, Credentials, DeviceCode, Registration, SsoSession, SsoToken
 
 if TYPE_CHECKING:
     from awsenv.world import World
@@ -25,6 +30,11 @@ DEADLINE = 20.0  # seconds for one exchange, name look-up, retries and all
 _SERVICES = ["iam", "sso", "sso-oidc", "sts"]
 _REFUSED = ("InvalidGrantException", "ExpiredTokenException", "UnauthorizedClientException", "InvalidClientException")
 _BUSY = ("Throttling", "ThrottlingException", "TooManyRequestsException", "SlowDownException", "ServiceUnavailable")
+_DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
+# The effective rights are what this and the user's own policies both allow; without a policy there would be none.
+# https://docs.aws.amazon.com/STS/latest/APIReference/API_GetFederationToken.html
+_WHAT_THE_USER_MAY = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'
+_PAGE = 100  # entries, the most that a page of the portal holds
 _T = TypeVar("_T")
 
 
@@ -74,8 +84,11 @@ class Aws:
     def __init__(self, world: World) -> None:
         self._now = world.clock
         self._sessions: dict[bool, _Session] = {}
+        self._portals: dict[tuple[str, str | None], Any] = {}
+        self._making = threading.Lock()
         # FIPS and dual-stack host names are in the whole list alone.
         variants = ("AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT")
+        self._ca_bundle = world.env.get("AWS_CA_BUNDLE") or world.env.get("REQUESTS_CA_BUNDLE") or True
         self._variants = any(world.env.get(name, "").lower() == "true" for name in variants)
 
     def _session(self, whole: bool) -> _Session:
@@ -141,15 +154,147 @@ class Aws:
                 account_id=account,
             )
 
-    def account_roles(self, access_token: str, *, account: str, region: str, endpoint: str | None) -> list[str]:
-        client = self._client("sso", region, endpoint)
-        with _translated("sso", client):
-            pages = client.get_paginator("list_account_roles").paginate(accountId=account, accessToken=access_token)
-            names: list[str] = _within(lambda: [role["roleName"] for page in pages for role in page["roleList"]])
-            return names
+    def accounts(
+        self, access_token: str, session: SsoSession, before_call: Callable[[], None] = lambda: None
+    ) -> list[Account]:
+        client = self._portal(session)
+        pages = self._pages(client, "list_accounts", before_call, accessToken=access_token)
+        return [
+            Account(entry["accountId"], entry.get("accountName") or "", entry.get("emailAddress") or "")
+            for page in pages
+            for entry in page["accountList"]
+        ]
 
-    def renew_token(self, token: SsoToken, *, region: str, endpoint: str | None) -> SsoToken:
-        client = self._client("sso-oidc", region, endpoint)
+    def roles(
+        self, access_token: str, session: SsoSession, account: str, before_call: Callable[[], None] = lambda: None
+    ) -> list[str]:
+        client = self._portal(session)
+        pages = self._pages(client, "list_account_roles", before_call, accessToken=access_token, accountId=account)
+        return [entry["roleName"] for page in pages for entry in page["roleList"]]
+
+    def _portal(self, session: SsoSession) -> Any:
+        """One client for a listing's thousand calls, from several threads: making one is the dearest part of a call."""
+        key = (session.region, session.portal_endpoint)
+        with self._making:
+            if key not in self._portals:
+                self._portals[key] = self._client("sso", session.region, session.portal_endpoint, attempts=1)
+            return self._portals[key]
+
+    def _pages(self, client: Any, operation: str, before_call: Callable[[], None], **asked: str) -> list[Any]:
+        """All pages of a listing, each its own exchange: a thousand accounts take longer than one may."""
+        pages: list[Any] = []
+        following: dict[str, str] = {}
+        while not pages or following:
+            before_call()
+            with _translated("sso", client):
+                page = _within(partial(getattr(client, operation), maxResults=_PAGE, **asked, **following))
+                page["accountList" if operation == "list_accounts" else "roleList"]  # what isn't AWS's has none
+            pages.append(page)
+            following = {"nextToken": page["nextToken"]} if page.get("nextToken") else {}
+        return pages
+
+    def sign_out(self, access_token: str, session: SsoSession) -> None:
+        client = self._client("sso", session.region, session.portal_endpoint)
+        with _translated("sso", client):
+            _within(lambda: client.logout(accessToken=access_token))
+
+    def register_client(self, session: SsoSession, redirect_uri: str | None) -> Registration:
+        client = self._client("sso-oidc", session.region, session.oidc_endpoint)
+        # A login is named in the account's records by this: the session's name, as the AWS CLI has it.
+        asked: dict[str, Any] = {"clientType": "public", "scopes": list(session.scopes)}
+        asked["clientName"] = f"awsenv-client-{session.name or int(self._now())}"
+        grants: tuple[str, ...] = ()
+        if redirect_uri is not None:
+            grants = ("authorization_code", "refresh_token")
+            asked |= {"grantTypes": list(grants), "redirectUris": [redirect_uri], "issuerUrl": session.start_url}
+        with _translated("sso-oidc", client):
+            reply = _within(lambda: client.register_client(**asked))
+            return Registration(
+                reply["clientId"],
+                reply["clientSecret"],
+                float(reply["clientSecretExpiresAt"]),
+                session.scopes,
+                grants,
+            )
+
+    def start_device(self, registration: Registration, session: SsoSession) -> DeviceCode:
+        client = self._client("sso-oidc", session.region, session.oidc_endpoint)
+        with _translated("sso-oidc", client):
+            reply = _within(
+                lambda: client.start_device_authorization(
+                    clientId=registration.client_id,
+                    clientSecret=registration.client_secret,
+                    startUrl=session.start_url,
+                )
+            )
+            return DeviceCode(
+                reply["deviceCode"],
+                reply["userCode"],
+                reply["verificationUri"],
+                reply.get("verificationUriComplete") or reply["verificationUri"],
+                float(reply["expiresIn"]),
+                float(reply.get("interval") or 5),  # RFC 8628, section 3.2
+            )
+
+    def token_by_device(self, registration: Registration, device: DeviceCode, session: SsoSession) -> SsoToken | None:
+        client = self._client("sso-oidc", session.region, session.oidc_endpoint, attempts=1)
+        try:
+            return self._new_token(client, registration, grantType=_DEVICE_GRANT, deviceCode=device.device_code)
+        except client.exceptions.AuthorizationPendingException:
+            return None
+        except client.exceptions.ExpiredTokenException:
+            raise LoginNeeded("the code was not used in time") from None
+
+    def token_by_code(
+        self, registration: Registration, session: SsoSession, *, code: str, verifier: str, redirect_uri: str
+    ) -> SsoToken:
+        client = self._client("sso-oidc", session.region, session.oidc_endpoint)
+        return self._new_token(
+            client,
+            registration,
+            grantType="authorization_code",
+            code=code,
+            codeVerifier=verifier,
+            redirectUri=redirect_uri,
+        )
+
+    def _new_token(self, client: Any, registration: Registration, **grant: str) -> SsoToken:
+        pending = (client.exceptions.AuthorizationPendingException, client.exceptions.ExpiredTokenException)
+        with _translated("sso-oidc", client, let_pass=pending):
+            reply = _within(
+                lambda: client.create_token(
+                    clientId=registration.client_id, clientSecret=registration.client_secret, **grant
+                )
+            )
+            return SsoToken(
+                reply["accessToken"],
+                self._now() + reply["expiresIn"],
+                refresh_token=reply.get("refreshToken"),
+                client_id=registration.client_id,
+                client_secret=registration.client_secret,
+                registration_expires_at=registration.expires_at,
+            )
+
+    def oidc_base(self, session: SsoSession) -> str:
+        client = self._client("sso-oidc", session.region, session.oidc_endpoint)
+        return str(client.meta.endpoint_url).rstrip("/")
+
+    def redirect_of(self, url: str) -> str | None:
+        host = urlsplit(url).hostname or url
+        with _reaching(host):
+            for method in ("HEAD", "GET"):  # not every server answers to HEAD
+                request = AWSRequest(method=method, url=url).prepare()
+                reply = _within(partial(self._http(url).send, request))
+                if reply.status_code not in (405, 501):
+                    break
+        if 300 <= reply.status_code < 400 and reply.headers.get("Location"):
+            return urljoin(url, str(reply.headers["Location"]))
+        if reply.status_code >= 400:
+            raise Unreachable(f"{host} answered {reply.status_code}")
+        return None
+
+    def renew_token(self, token: SsoToken, session: SsoSession) -> SsoToken:
+        client = self._client("sso-oidc", session.region, session.oidc_endpoint, attempts=1)
         with _translated("sso-oidc", client):
             reply = _within(
                 lambda: client.create_token(
@@ -168,6 +313,58 @@ class Aws:
             reply = _within(client.get_caller_identity)
             return reply["Account"], reply["Arn"], reply["UserId"]
 
+    def federation_token(
+        self, credentials: Credentials, *, name: str, region: str | None, endpoint: str | None
+    ) -> Credentials:
+        client = self._client("sts", region or "us-east-1", endpoint, credentials)
+        issued = self._now()
+        with _translated("sts", client):
+            reply = _within(lambda: client.get_federation_token(Name=name, Policy=_WHAT_THE_USER_MAY))
+            keys = reply["Credentials"]
+            return Credentials(
+                keys["AccessKeyId"],
+                keys["SecretAccessKey"],
+                keys["SessionToken"],
+                issued_at=issued,
+                expires_at=keys["Expiration"].timestamp(),
+                account_id=reply["FederatedUser"]["Arn"].split(":")[4] or None,
+            )
+
+    def signin_token(self, credentials: Credentials, base: str) -> str:
+        url, host = f"{base}/federation", urlsplit(base).hostname or base
+        keys = (credentials.access_key_id, credentials.secret_access_key, credentials.session_token)
+        session = json.dumps(dict(zip(("sessionId", "sessionKey", "sessionToken"), keys, strict=True)))
+        # AWS's guide shows a query string; its own IDE toolkits post a form. The keys stay out of URLs so, which proxies
+        # log and errors quote. No SessionDuration: refused after GetFederationToken and for a role reached by a role.
+        form = urlencode({"Action": "getSigninToken", "Session": session})
+        headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
+        request = AWSRequest(method="POST", url=url, data=form, headers=headers).prepare()
+        with _reaching(host):
+            reply = _within(partial(self._http(url).send, request))
+        if reply.status_code == 429 or reply.status_code >= 500:
+            raise Busy(f"AWS (sign-in) is busy or broken just now: {reply.status_code}", hint="try again in a minute")
+        if reply.status_code in (400, 401, 403):
+            raise Denied(f"the console does not take these credentials ({host} answered {reply.status_code})")
+        try:
+            token = json.loads(reply.content)["SigninToken"]
+        except (ValueError, KeyError, TypeError):
+            raise _not_aws(host) from None
+        if reply.status_code != 200 or not (isinstance(token, str) and token):
+            raise _not_aws(host)
+        return token
+
+    def regions(self) -> dict[str, tuple[str, ...]]:
+        data = self._session(False).get_component("data_loader").load_data("partitions")
+        return {
+            partition["id"]: tuple(sorted(name for name in partition["regions"] if not name.endswith("-global")))
+            for partition in data["partitions"]
+        }
+
+    def _http(self, url: str) -> URLLib3Session:
+        """botocore's HTTP with the proxies and the CA bundle that its clients would have."""
+        verify: Any = self._ca_bundle  # a path as well, which the stubs don't know
+        return URLLib3Session(verify=verify, proxies=get_environ_proxies(url), timeout=10)
+
     def account_alias(self, credentials: Credentials, *, region: str | None) -> str | None:
         client = self._client("iam", region or "us-east-1", None, credentials, own_endpoints=True)
         try:
@@ -184,11 +381,12 @@ class Aws:
         endpoint: str | None,
         credentials: Credentials | None = None,
         own_endpoints: bool = False,
+        attempts: int = 2,
     ) -> Any:
         options: dict[str, Any] = {
             "connect_timeout": 3,
             "read_timeout": 10,
-            "retries": {"mode": "standard", "total_max_attempts": 2},
+            "retries": {"mode": "standard", "total_max_attempts": attempts},
         }
         if credentials is None:
             options["signature_version"] = UNSIGNED
@@ -240,13 +438,23 @@ def _within(call: Callable[[], _T]) -> _T:
 
 
 @contextmanager
-def _translated(service: str, client: Any) -> Iterator[None]:
-    """botocore's errors as ours. Types and codes are matched, never messages."""
+def _translated(service: str, client: Any, let_pass: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    """botocore's errors as ours, but for *let_pass*. Types and codes are matched, never messages."""
     host = urlsplit(client.meta.endpoint_url).hostname if client is not None else service
+    with _reaching(str(host)):
+        try:
+            yield
+        except let_pass:
+            raise
+        except exceptions.ClientError as error:
+            raise _from_reply(service, str(host), error) from None
+
+
+@contextmanager
+def _reaching(host: str) -> Iterator[None]:
+    """What can go wrong before *host* has said anything that is AWS's."""
     try:
         yield
-    except exceptions.ClientError as error:
-        raise _from_reply(service, error) from None
     except (exceptions.SSLError, exceptions.ProxyConnectionError) as error:
         raise Unreachable(f"can't reach {host} safely: {_first_line(error)}") from None
     except (exceptions.ConnectionError, exceptions.HTTPClientError):
@@ -256,24 +464,29 @@ def _translated(service: str, client: Any) -> Iterator[None]:
     except (exceptions.ParamValidationError, exceptions.UnknownEndpointError, ValueError) as error:
         raise Config(f"AWS would not take this: {_first_line(error)}") from None
     except (exceptions.BotoCoreError, botocore.parsers.ResponseParserError, KeyError, TypeError, AttributeError):
-        raise Unreachable(
-            f"{host} answered with something that is not AWS's (a captive portal?)",
-            hint="open any web page, then try again",
-        ) from None
+        raise _not_aws(host) from None
 
 
-def _from_reply(service: str, error: Any) -> AwsenvError:
+def _not_aws(host: str) -> Unreachable:
+    return Unreachable(
+        f"{host} answered with something that is not AWS's (a captive portal?)",
+        hint="open any web page, then try again",
+    )
+
+
+def _from_reply(service: str, host: str, error: Any) -> AwsenvError:
     code = str(error.response.get("Error", {}).get("Code", ""))
     message = str(error.response.get("Error", {}).get("Message", "")).strip() or code
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     if status == 429 or status >= 500 or code in _BUSY:
-        return Unreachable(f"AWS ({service}) is busy or broken just now: {status} {code}", hint="try again in a minute")
+        what = f"AWS ({service}) is busy or broken just now: {status} {code}"
+        return Busy(what, _retry_after(error), "try again in a minute", is_throttled=status < 500)
+    if service in ("sso", "sso-oidc") and not code.endswith("Exception"):
+        return _not_aws(host)  # every refusal of these two names its type; a page for guests, or a proxy's, doesn't
     if service == "sso" and status == 401:
         return TokenRejected(message)
     if service == "sso-oidc" and code in _REFUSED:
         return TokenRejected(message)
-    if service == "sso-oidc" and not code.endswith("Exception"):
-        return Unreachable(f"unexpected answer to the renewal of a login ({status})")
     if code in ("InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch"):
         return Denied(
             f"AWS does not accept this access key: {message}", hint="was it deactivated, deleted or mistyped?"
@@ -281,6 +494,12 @@ def _from_reply(service: str, error: Any) -> AwsenvError:
     if code in ("ExpiredToken", "ExpiredTokenException"):
         return Denied(f"AWS says that the session has expired: {message}", hint="try again with --fresh")
     return Denied(f"AWS refused: {message}")
+
+
+def _retry_after(error: Any) -> float | None:
+    """Seconds; the other form of the header, a date, is not worth a parser."""
+    value = str(error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("retry-after", ""))
+    return float(value) if value.isascii() and value.isdigit() else None
 
 
 def _first_line(error: BaseException) -> str:

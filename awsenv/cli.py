@@ -51,6 +51,12 @@ def _request(
     return UseRequest(name, region, seconds, mode, fresh)
 
 
+def _screen(world: World) -> tuple[int, bool]:
+    """(columns, whether colours may be used) of what a table is printed on."""
+    colour = os.isatty(1) and "NO_COLOR" not in world.env and world.env.get("TERM") != "dumb"
+    return shutil.get_terminal_size((200, 24)).columns if os.isatty(1) else 200, colour
+
+
 @app.callback(invoke_without_command=True)
 def main(
     ctx: typer.Context, version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False
@@ -119,6 +125,66 @@ def whoami(ctx: typer.Context, name: MaybeName = None, as_json: Json = False) ->
     return run(ctx.obj, UseRequest(name) if name is not None else None, as_json)
 
 
+@app.command()
+def console(
+    ctx: typer.Context,
+    name: MaybeName = None,
+    service: Annotated[
+        Optional[str], typer.Option(help="Where to land: s3, ec2, cloudwatch, …", metavar="SERVICE")
+    ] = None,
+    region: Annotated[Optional[str], typer.Option(help="The console's region.", metavar="REGION")] = None,
+    print_only: Annotated[bool, typer.Option("--print", help="Print the link, open nothing.")] = False,
+) -> Outcome:
+    """Open the AWS web console as a profile."""
+    from awsenv.commands.console import run
+
+    return run(ctx.obj, name, service, region, print_only)
+
+
+@app.command()
+def login(
+    ctx: typer.Context,
+    name: Annotated[
+        Optional[str],
+        typer.Argument(
+            metavar="[SESSION|PROFILE]", help="Left out: this shell's, or the only one.", show_default=False
+        ),
+    ] = None,
+    device: Annotated[bool, typer.Option("--device", help="By a code on any device.")] = False,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Show the link, open nothing.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Log in anew, whatever is still good.")] = False,
+) -> Outcome:
+    """Log in to IAM Identity Center, for awsenv, the AWS CLI and the SDKs."""
+    from awsenv.commands.login import run
+
+    return run(ctx.obj, name, device, not no_browser, fresh)
+
+
+@app.command()
+def logout(
+    ctx: typer.Context,
+    name: Annotated[
+        Optional[str],
+        typer.Argument(
+            metavar="[SESSION|PROFILE]", help="Left out: this shell's, or the only one.", show_default=False
+        ),
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every login.")] = False,
+) -> Outcome:
+    """End a login, at AWS and here, with all that came from it."""
+    from awsenv.commands.logout import run
+
+    return run(ctx.obj, name, everything)
+
+
+@app.command()
+def sessions(ctx: typer.Context, as_json: Json = False) -> Outcome:
+    """Show every login, how long it lasts, and what hangs on it."""
+    from awsenv.commands.sessions import run
+
+    return run(ctx.obj, as_json, *_screen(ctx.obj))
+
+
 @app.command("list")
 def list_(
     ctx: typer.Context,
@@ -128,9 +194,7 @@ def list_(
     """Show every profile and how it authenticates."""
     from awsenv.commands.list import run
 
-    colour = os.isatty(1) and "NO_COLOR" not in ctx.obj.env and ctx.obj.env.get("TERM") != "dumb"
-    width = shutil.get_terminal_size((200, 24)).columns if os.isatty(1) else 200
-    return run(ctx.obj, as_json, names, width, colour)
+    return run(ctx.obj, as_json, names, *_screen(ctx.obj))
 
 
 @app.command()
@@ -157,11 +221,13 @@ def export(
     region: Region = None,
     duration: Duration = None,
     fresh: Fresh = False,
+    allow_login: Annotated[bool, typer.Option("--allow-login", help="Log in if it takes that, unasked.")] = False,
 ) -> Outcome:
     """Print an identity for a script, or as a credential_process."""
     from awsenv.commands.export import run
 
-    return run(ctx.obj, _request(name, region, duration, fresh), format_name, show, channel_is_terminal)
+    request = _request(name, region, duration, fresh)
+    return run(ctx.obj, request, format_name, show, channel_is_terminal, allow_login)
 
 
 @app.command("exec")
@@ -239,9 +305,75 @@ def demo(
     return run(ctx.obj, words[1:] if words[:1] == ("--",) else words, shell)
 
 
+sso = typer.Typer(rich_markup_mode=None, help="Identity Center in the AWS config file.")
+app.add_typer(sso, name="sso")
+
+
+@sso.callback(invoke_without_command=True)
+def sso_(ctx: typer.Context) -> Outcome | None:
+    if ctx.invoked_subcommand is None:
+        return Outcome(notes=tuple(ctx.get_help().split("\n")), exit_code=2)
+    return None
+
+
+@sso.command("import")
+def sso_import(
+    ctx: typer.Context,
+    session: Annotated[
+        Optional[str],
+        typer.Argument(metavar="[SESSION]", help="An sso-session; left out: the only one.", show_default=False),
+    ] = None,
+    names: Annotated[
+        Optional[str],
+        typer.Option(help="Of {account_name} {account_id} {role} {session} {email}.", metavar="TEMPLATE"),
+    ] = None,
+    region: Annotated[Optional[str], typer.Option(help="Region of the profiles.", metavar="REGION")] = None,
+    role_over: Annotated[
+        Optional[str], typer.Option(help="A profile more for each, that switches to this role.", metavar="ROLE")
+    ] = None,
+    account: Annotated[
+        Optional[list[str]], typer.Option(help="Accounts of this name or id alone; may be repeated.", metavar="GLOB")
+    ] = None,
+    role: Annotated[
+        Optional[list[str]], typer.Option(help="These roles alone; may be repeated.", metavar="GLOB")
+    ] = None,
+    prune: Annotated[bool, typer.Option("--prune", help="Remove profiles that are offered no more.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the change, make none.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs; writes only with --yes.")] = False,
+) -> Outcome:
+    """Write every account and role that a login offers into the AWS config file."""
+    from awsenv.commands.sso_import import Face, Request, run
+    from awsenv.hot import is_region
+
+    if region is not None and not is_region(region):
+        raise Usage(f'"{region}" is no region', hint="such as eu-west-1")
+    globs = (tuple(account or ()), tuple(role or ()))
+    request = Request(session, names, region, role_over, *globs, prune, yes, dry_run, as_json)
+    paints = "NO_COLOR" not in ctx.obj.env and ctx.obj.env.get("TERM") != "dumb"
+    return run(
+        ctx.obj, request, Face(paints and os.isatty(1), paints, os.isatty(2) and ctx.obj.env.get("TERM") != "dumb")
+    )
+
+
+@app.command("renew-login", hidden=True)
+def renew_login(ctx: typer.Context, session: str) -> Outcome:
+    """What a background worker runs."""
+    from awsenv.background import work
+    from awsenv.ports import real
+    from awsenv.store import open_store
+
+    work(session, real(ctx.obj, open_store(ctx.obj.store_root)[0]))
+    return Outcome()
+
+
 def verbs() -> list[str]:
-    """Every verb, in the order of the help."""
-    return list(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+    """Every verb, in the order of the help; one of two words (`sso import`) as both."""
+    found = []
+    for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+        if not command.hidden:
+            found += [f"{name} {below}" for below in command.commands] if hasattr(command, "commands") else [name]
+    return found
 
 
 # Typer carries its own click from 0.27 on and a separate one before: its public BadParameter leads to the base of either.
@@ -257,9 +389,9 @@ def dispatch(argv: list[str], world: World, to_terminal: bool) -> Outcome:
     try:
         result = typer.main.get_command(app).main(args=argv, prog_name="awsenv", standalone_mode=False, obj=world)
     except _UsageError as error:
-        verb = next((word for word in argv[:1] if any(word == known for known in verbs())), "")
+        known = [" ".join(argv[:count]) for count in (2, 1) if " ".join(argv[:count]) in verbs()]
         message = error.format_message()  # type: ignore[attr-defined]
-        raise Usage(message, hint=f"awsenv {verb} --help".replace("  ", " ")) from None
+        raise Usage(message, hint=" ".join(["awsenv", *known[:1], "--help"])) from None
     if isinstance(result, Outcome):
         return result
     return Outcome(exit_code=result if isinstance(result, int) else 0)

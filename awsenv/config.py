@@ -273,7 +273,7 @@ class AwsConfig:
         shown, names = text.show(name), self.names()
         if not names:
             what = f'there is no profile "{shown}": neither {self.config_path} nor {self.credentials_path} holds any'
-            return UnknownProfile(what, None, "aws configure sso   (or: aws configure)")
+            return UnknownProfile(what, None, "awsenv sso add   (or: aws configure)")
         close = text.nearest(name, names)
         hint = "did you mean " + " or ".join(_quoted(text.show(n)) for n in close) + "?" if close else "awsenv list"
         return UnknownProfile(f'there is no profile "{shown}"', None, hint)

@@ -18,7 +18,7 @@ _REGION = r"[a-z]{2,8}(-[a-z]+)+-\d{1,2}"
 _SUFFIX = r"(amazonaws\.com|amazonaws\.com\.cn|amazonaws\.eu|api\.aws|api\.amazonwebservices\.(com\.cn|eu))"
 _AWS_OWNED = re.compile(
     rf"((oidc|portal\.sso|signin)(-fips)?\.{_REGION}\.{_SUFFIX}"
-    rf"|({_REGION}\.)?signin\.(aws\.amazon\.com|amazonaws\.cn|amazonaws-us-gov\.com))"
+    rf"|({_REGION}\.)?signin\.(aws\.amazon\.com|amazonaws\.cn|amazonaws-us-gov\.com|amazonaws-eusc\.eu))"
 )
 
 
@@ -81,7 +81,7 @@ def _checked(service: str, url: str, name: str, where: Where | None) -> str:
 
 def is_loopback(url: str) -> bool:
     """Whether *url* names this machine."""
-    host = _host(url)
+    host = host_of(url)
     if host in ("localhost", "::1"):
         return True
     parts = host.split(".")
@@ -90,10 +90,10 @@ def is_loopback(url: str) -> bool:
 
 def is_aws_owned(url: str) -> bool:
     """Whether *url* is https on a host where AWS itself answers for a service that carries tokens."""
-    return url[:8].lower() == "https://" and _AWS_OWNED.fullmatch(_host(url)) is not None
+    return url[:8].lower() == "https://" and _AWS_OWNED.fullmatch(host_of(url)) is not None
 
 
-def _host(url: str) -> str:
+def host_of(url: str) -> str:
     """The host of a plain http(s) URL; "" for any that two parsers might read differently (user@, backslash, blanks)."""
     if not url.isascii() or any(c in "@\\" or not c.isprintable() or c == " " for c in url):
         return ""

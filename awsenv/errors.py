@@ -5,11 +5,13 @@
       Usage           2   the words of the command line
       Config          3   the AWS config files, or what they start
         UnknownProfile
+        NoCredentials
         SourceLoop
       LoginNeeded     4   a person must log in, or type a code where there is no terminal
         TokenRejected     AWS turned down the token of a login
       Denied          5   AWS said no
       Unreachable     6   AWS can't be reached, or took too long
+        Busy              AWS answers, and wants us to come back later
       Storage         7   a file or folder that can't be used
       Interrupted   130   Ctrl-C
 
@@ -21,7 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from awsenv.model import Where
+from awsenv.model import SsoSession, SsoToken, Where
 from awsenv.text import show
 
 
@@ -72,14 +74,23 @@ class UnknownProfile(Config):
     """No profile of that name."""
 
 
+class NoCredentials(Config):
+    """The profile is there and does not say how to authenticate."""
+
+
 class SourceLoop(Config):
     """The source profiles lead back to where they began."""
 
 
 class LoginNeeded(AwsenvError):
-    """A person is needed: a login, or a code where there is no terminal to ask on."""
+    """A person is needed: a login, or a code where there is no terminal to ask on.
+
+    *session* is where to log in, None where a login would not help; *seen* the token that is of no use any more.
+    """
 
     exit_code = 4
+    session: SsoSession | None = None
+    seen: SsoToken | None = None
 
 
 class TokenRejected(LoginNeeded):
@@ -96,6 +107,20 @@ class Unreachable(AwsenvError):
     """No answer, or none in time, or one that isn't AWS's."""
 
     exit_code = 6
+
+
+class Busy(Unreachable):
+    """Too many requests (*is_throttled*), or a server of AWS's in trouble.
+
+    *retry_after*: the seconds that AWS asks us to wait, if it says.
+    """
+
+    def __init__(
+        self, what: str, retry_after: float | None = None, hint: str | None = None, is_throttled: bool = True
+    ) -> None:
+        super().__init__(what, hint=hint)
+        self.retry_after = retry_after
+        self.is_throttled = is_throttled
 
 
 class Storage(AwsenvError):

@@ -14,7 +14,7 @@ from awsenv import shelf, variables
 from awsenv.render import shells
 
 HOT = ("use", "off", "refresh", "init", "current", "list")
-CAPTURED = ("use", "off", "refresh")
+CAPTURED = ("use", "off", "refresh", "logout")
 
 SETTABLE = variables.MANAGED + variables.OWN
 _KINDS = ("file", "chain", "key", "slice", "region", "set", "said")  # of lines in an index

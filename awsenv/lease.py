@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from awsenv import hot, shelf
 from awsenv.config import AwsConfig
-from awsenv.errors import Config, LoginNeeded
+from awsenv.errors import Config, LoginNeeded, NoCredentials, UnknownProfile
 from awsenv.files import read
 from awsenv.model import Lease, Note, Plan, Problem, UseRequest, Where
 from awsenv.plan import build
@@ -72,7 +72,7 @@ def plan_for(world: World, reading: Reading, request: UseRequest) -> Plan:
             duration=request.duration,
             trust_endpoints=reading.settings.allow_endpoint_override,
         )
-    except Config as error:
+    except (UnknownProfile, NoCredentials) as error:
         stray = misplaced(world.home, world.credentials_path)
         if stray is not None:
             line = f"{stray} exists, and AWS tools read {world.credentials_path}"
@@ -80,8 +80,12 @@ def plan_for(world: World, reading: Reading, request: UseRequest) -> Plan:
         raise
 
 
-def take(world: World, request: UseRequest) -> Taken:
-    """The identity that *request* asks for; raises whatever of the error tree stands in its way."""
+def take(world: World, request: UseRequest, login: str = "by setting") -> Taken:
+    """The identity that *request* asks for; raises whatever of the error tree stands in its way.
+
+    *login*, where that takes one: `by setting` (a person at a terminal is asked, unless the settings say otherwise),
+    `allowed` (the command line says so) or `never`.
+    """
     reading = Reading.of(world)
     plan = plan_for(world, reading, request)
     store, trouble = open_store(world.store_root)
@@ -97,16 +101,24 @@ def take(world: World, request: UseRequest) -> Taken:
         return Taken(lease, plan, reading, notes, reading.stamps, ("",) * len(plan.steps), store, ambient)
     try:
         resolved = resolve(plan, store, ports, fresh=request.fresh)
-    except LoginNeeded:
+    except LoginNeeded as error:
         _forget_if_logged_out(plan, store, ports, request)
-        raise
+        if login == "never" or error.session is None:
+            raise
+        from awsenv.offer import logged_in  # a login is the rare case, and its modules many
+
+        if not logged_in(error, world.env, ports, reading.settings, consented=login == "allowed"):
+            raise
+        resolved = resolve(plan, store, ports, fresh=request.fresh)
     credentials = resolved.credentials
     lease = Lease(
         request.profile, plan.region, credentials, account or credentials.account_id, role, reused=resolved.reused
     )
+    # The stamps before the keys: another login in this very moment then leaves its keys beside older stamps, and the record
+    # is void. The other way round, the new login's stamps would vouch for the old one's keys.
     stamps = (*reading.stamps, *_token_stamps(plan, world))
-    notes = (*notes, *resolved.notes)
-    return Taken(lease, plan, reading, notes, stamps, tuple(chain_keys(plan, ports)), store, ambient)
+    keys = tuple(chain_keys(plan, ports))
+    return Taken(lease, plan, reading, (*notes, *resolved.notes), stamps, keys, store, ambient)
 
 
 def misplaced(home: str, credentials_path: str) -> str | None:
@@ -143,12 +155,12 @@ def require_renewable_by_sdks(plan: Plan, reading: Reading) -> None:
 def _token_stamps(plan: Plan, world: World) -> list[tuple[str, str]]:
     from awsenv.tokens import token_path
 
-    paths = [token_path(world.sso_cache_dir, step.token_key) for step in plan.steps if isinstance(step, SsoRole)]
+    paths = [token_path(world.sso_cache_dir, step.session.key) for step in plan.steps if isinstance(step, SsoRole)]
     return [(path, shelf.fingerprint(shelf.stat_of(path))) for path in paths]
 
 
 def _forget_if_logged_out(plan: Plan, store: Store, ports: Ports, request: UseRequest) -> None:
-    gone = any(isinstance(step, SsoRole) and ports.tokens.load(step.token_key) is None for step in plan.steps)
+    gone = any(isinstance(step, SsoRole) and ports.tokens.load(step.session.key) is None for step in plan.steps)
     if gone and isinstance(store, FileStore):
         from awsenv.index import forget
 

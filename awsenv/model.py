@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from awsenv.text import word
+
 if TYPE_CHECKING:
     from awsenv.ports import Ports
 
@@ -133,6 +135,87 @@ def window_of(lifetime: float) -> float:
     return max(min(600.0, 0.15 * lifetime), min(300.0, lifetime / 3))
 
 
+ACCOUNT_SCOPE = "sso:account:access"
+
+
+@dataclass(frozen=True, slots=True)
+class SsoSession:
+    """Where a person logs in to Identity Center: an `[sso-session]` section, or a legacy profile's own start URL.
+
+    *name* is None for the latter. *asked_scopes* is `sso_registration_scopes` as configured, None where it isn't. The two
+    endpoints are overrides of AWS's own, None for none.
+    """
+
+    name: str | None
+    start_url: str
+    region: str
+    asked_scopes: tuple[str, ...] | None = None
+    portal_endpoint: str | None = None
+    oidc_endpoint: str | None = None
+    where: Where | None = field(default=None, compare=False)
+
+    @property
+    def key(self) -> str:
+        """What AWS's tools name the token file after: the session, else the start URL as written."""
+        return self.name if self.name is not None else self.start_url
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """What a login asks for; without the account scope there is no refresh token."""
+        return self.asked_scopes or (ACCOUNT_SCOPE,)
+
+    def title(self) -> str:
+        """As a sentence calls it."""
+        return f'the sso-session "{self.name}"' if self.name is not None else self.start_url
+
+    def login_command(self, profile: str | None = None) -> str:
+        """What to type to log in; a legacy one is reached by the name of a *profile* of it."""
+        return f"awsenv login {word(self.name if self.name is not None else profile or self.start_url)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """An OIDC client that AWS knows us as for 90 days. Times are epoch seconds."""
+
+    client_id: str
+    client_secret: str = field(repr=False)
+    expires_at: float
+    scopes: tuple[str, ...] = ()
+    grant_types: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceCode:
+    """A login that waits for a person: *user_code* is compared or typed at *uri*. Seconds."""
+
+    device_code: str = field(repr=False)
+    user_code: str
+    uri: str
+    uri_complete: str
+    expires_in: float
+    interval: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A renewal that failed, shared by all processes. Times are epoch seconds; *is_busy*: AWS itself asked us to wait."""
+
+    at: float
+    next_attempt: float
+    count: int
+    is_busy: bool
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An AWS account as a portal lists it; every text is somebody else's."""
+
+    id: str
+    name: str
+    email: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class SsoToken:
     """An Identity Center token as AWS's tools keep it. *raw* holds every field of the file, known to us or not."""
@@ -180,6 +263,10 @@ class Step:
     def binding(self, ports: Ports) -> str:
         """What else its stored credentials hang on that only the disk knows (a login); "" where nothing."""
         del ports
+        return ""
+
+    def login(self) -> str:
+        """The name of the login that this stands on, as the store groups what hangs on one; "" for none."""
         return ""
 
     def check(self, ports: Ports) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from awsenv.config import AwsConfig, require_sound
 from awsenv.endpoints import endpoint_of
-from awsenv.errors import Config, SourceLoop, Usage
+from awsenv.errors import NoCredentials, SourceLoop, UnknownProfile, Usage
 from awsenv.model import Claim, Note, Plan, Profile, Setting, Step, Where
 from awsenv.sources import SOURCES
 from awsenv.sources.assume_role import HOUR, LONGEST, SHORTEST, AssumeRole, has_own_keys
@@ -116,16 +116,16 @@ def _first_claim(profile: Profile, context: PlanContext, trail: list[tuple[str, 
     hint = next((hint for key, hint in _LACKS if key in profile.settings), _LACKS_ALL)
     if trail:
         what = f'the source profile "{profile.name}" has no credentials; it holds: {held}'
-        raise Config(what, profile.where, hint, _lines(trail))
-    raise Config(f'"{profile.name}" does not say how to authenticate; it holds: {held}', profile.where, hint)
+        raise NoCredentials(what, profile.where, hint, _lines(trail))
+    raise NoCredentials(f'"{profile.name}" does not say how to authenticate; it holds: {held}', profile.where, hint)
 
 
-def _missing(config: AwsConfig, trail: list[tuple[str, Setting]]) -> Config:
+def _missing(config: AwsConfig, trail: list[tuple[str, Setting]]) -> UnknownProfile:
     _, source = trail[-1]
     error = config.unknown(source.value)
     reason = f"{error.where}: {error.what}" if error.where else "there is no such profile"
     what = f'source_profile names "{show(source.value)}": {reason}'
-    return Config(what, source.where, error.hint, _lines(trail))
+    return UnknownProfile(what, source.where, error.hint, _lines(trail))
 
 
 def _loop(trail: list[tuple[str, Setting]]) -> SourceLoop:

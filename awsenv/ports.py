@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
-from awsenv.model import Credentials, SsoToken, Where
+from awsenv.model import Account, Credentials, DeviceCode, Registration, SsoSession, SsoToken, Trouble, Where
 
 if TYPE_CHECKING:
     from awsenv.store import Store
@@ -37,14 +37,55 @@ class AwsApi(Protocol):
     ) -> Credentials:
         """Identity Center's GetRoleCredentials; TokenRejected on 401, Denied on 403."""
 
-    def account_roles(self, access_token: str, *, account: str, region: str, endpoint: str | None) -> list[str]:
+    def accounts(
+        self, access_token: str, session: SsoSession, before_call: Callable[[], None] = lambda: None
+    ) -> list[Account]:
+        """The accounts that the token's person has something in. *before_call* is called before every request."""
+
+    def roles(
+        self, access_token: str, session: SsoSession, account: str, before_call: Callable[[], None] = lambda: None
+    ) -> list[str]:
         """The role names that the token's person has in *account*."""
 
-    def renew_token(self, token: SsoToken, *, region: str, endpoint: str | None) -> SsoToken:
-        """CreateToken with the refresh token; TokenRejected where AWS refuses it for good."""
+    def sign_out(self, access_token: str, session: SsoSession) -> None:
+        """Logout: the token, and what it could be renewed with, is void from then on."""
+
+    def register_client(self, session: SsoSession, redirect_uri: str | None) -> Registration:
+        """RegisterClient; with *redirect_uri* for a login by a browser on this machine, else by device code."""
+
+    def start_device(self, registration: Registration, session: SsoSession) -> DeviceCode:
+        """StartDeviceAuthorization."""
+
+    def token_by_device(self, registration: Registration, device: DeviceCode, session: SsoSession) -> SsoToken | None:
+        """CreateToken: None while the person hasn't decided; Busy for slow_down; Denied; LoginNeeded when it is too late."""
+
+    def token_by_code(
+        self, registration: Registration, session: SsoSession, *, code: str, verifier: str, redirect_uri: str
+    ) -> SsoToken:
+        """CreateToken with the code that the browser brought."""
+
+    def oidc_base(self, session: SsoSession) -> str:
+        """The URL of the session's OIDC service, without a path."""
+
+    def redirect_of(self, url: str) -> str | None:
+        """Where one request for *url* is redirected to, without going there; None where it isn't."""
+
+    def renew_token(self, token: SsoToken, session: SsoSession) -> SsoToken:
+        """CreateToken with the refresh token; TokenRejected where AWS refuses it for good. One request, not repeated."""
 
     def caller(self, credentials: Credentials, *, region: str | None, endpoint: str | None) -> tuple[str, str, str]:
         """STS GetCallerIdentity: (account id, ARN, user id)."""
+
+    def federation_token(
+        self, credentials: Credentials, *, name: str, region: str | None, endpoint: str | None
+    ) -> Credentials:
+        """STS GetFederationToken: a session with all that the IAM user of these keys may do, for the console."""
+
+    def signin_token(self, credentials: Credentials, base: str) -> str:
+        """The console's sign-in token for a session, from the federation endpoint at *base*; Denied where it takes none."""
+
+    def regions(self) -> Mapping[str, tuple[str, ...]]:
+        """Every partition's regions, as botocore lists them."""
 
     def account_alias(self, credentials: Credentials, *, region: str | None) -> str | None:
         """IAM's alias of the account; None where there is none or the caller may not ask."""
@@ -59,11 +100,39 @@ class Asker(Protocol):
     def mfa_code(self, serial: str, profile: str) -> str:
         """Six digits for the device; raises LoginNeeded without a terminal, Interrupted on Ctrl-C."""
 
-    def confirm(self, question: str) -> bool:
-        """Whether the person says yes; raises Usage without a terminal, Interrupted on Ctrl-C."""
+    def is_in_charge(self) -> bool:
+        """Whether there is a terminal to ask on, and we are in its foreground."""
+
+    def confirm(self, question: str, default: bool = False) -> bool:
+        """Whether the person says yes (with *default*, by Enter alone too).
+
+        Raises Usage without a terminal, Interrupted on Ctrl-C.
+        """
+
+    def line(self, question: str) -> str:
+        """What the person types behind *question*; raises Usage without a terminal, Interrupted on Ctrl-C or Ctrl-D."""
+
+    def pick(self, rows: Sequence[tuple[str, ...]], prompt: str, several: bool) -> list[int]:
+        """The numbers of the *rows* that the person takes from a list; raises Usage without one, Interrupted on Esc or Ctrl-C."""
+
+    def say(self, text: str, link: str | None = None) -> None:
+        """Put *text* (several lines) before the person now, on stderr; what isn't printable in it is shown escaped."""
+
+    def show_qr(self, url: str) -> None:
+        """Draw *url* for a phone's camera, where there is room for it."""
 
     def zsh_folder(self, env: Mapping[str, str]) -> str | None:
         """The folder of .zshrc, as zsh itself says; None where it says none."""
+
+
+class Browser(Protocol):
+    """The person's web browser on this machine."""
+
+    def why_not(self, command: tuple[str, ...] | None) -> str | None:
+        """What this machine is ("WSL", "an SSH session") where no browser on it could come back to us; None elsewhere."""
+
+    def open(self, url: str, command: tuple[str, ...] | None) -> bool:
+        """Whether a browser took *url*: by the session's own *command*, else by what the person and the system have."""
 
 
 class Successor(Protocol):
@@ -82,17 +151,54 @@ class TokenCache(Protocol):
     def login_id(self, token: SsoToken) -> str:
         """What stays the same while one login is renewed, and differs between logins. Never the token itself."""
 
-    def locked(self, key: str, wait: bool) -> AbstractContextManager[bool]:
-        """One process at a time; yields whether the lock is ours (always, with *wait*)."""
+    def locked(
+        self,
+        key: str,
+        wait: bool,
+        is_done: Callable[[], bool] = lambda: False,
+        on_wait: Callable[[str, bool], None] = lambda owner, is_person: None,
+    ) -> AbstractContextManager[bool]:
+        """One process at a time per session; yields whether the lock is ours. See store.lock."""
 
-    def successor(self, key: str) -> AbstractContextManager[Successor]:
-        """Prove that a new token can be kept; raises Storage where it can't."""
+    def successor(self, key: str, anew: bool = False) -> AbstractContextManager[Successor]:
+        """Prove that a new token can be kept; raises Storage where it can't. *anew*: nothing of the old file stays."""
+
+    def drop(self, key: str) -> None:
+        """Remove the token's file."""
+
+    def registration(self, session: SsoSession, with_callback: bool) -> Registration | None:
+        """The client registration that we or the AWS CLI kept, of the one kind or the other; None for none."""
+
+    def keep_registration(self, session: SsoSession, registration: Registration) -> None:
+        """Keep it for the next login."""
+
+    def drop_registration(self, session: SsoSession) -> None:
+        """Forget it."""
+
+    def trouble(self, key: str) -> Trouble | None:
+        """The last renewal's failure, if it failed."""
+
+    def note_trouble(self, key: str, now: float, what: str, retry_after: float | None, is_busy: bool) -> None:
+        """Tell every process that a renewal failed at *now*: the next try is 30 seconds to 5 minutes away."""
+
+    def clear_trouble(self, key: str) -> None:
+        """It works again."""
+
+    def may_start_worker(self, key: str, now: float, pause: float) -> bool:
+        """Whether nobody renews the session or has started a worker for it in the last *pause* seconds; notes that we do."""
 
     def is_dead(self, token: SsoToken) -> bool:
         """Whether AWS has already refused to renew exactly this one."""
 
     def mark_dead(self, token: SsoToken) -> None:
         """Remember that, so that nobody asks again."""
+
+
+class Background(Protocol):
+    """What goes on after this process has answered."""
+
+    def renew_login(self, session: SsoSession) -> None:
+        """Start a worker, cut off from the terminal, that renews the token and asks nobody anything."""
 
 
 class Files(Protocol):
@@ -112,9 +218,13 @@ class Ports(Protocol):
     @property
     def asker(self) -> Asker: ...
     @property
+    def browser(self) -> Browser: ...
+    @property
     def tokens(self) -> TokenCache: ...
     @property
     def files(self) -> Files: ...
+    @property
+    def background(self) -> Background: ...
 
 
 class _Real:
@@ -135,7 +245,13 @@ class _Real:
     def asker(self) -> Asker:
         from awsenv.terminal import Terminal
 
-        return Terminal()
+        return Terminal(self._world.env)
+
+    @cached_property
+    def browser(self) -> Browser:
+        from awsenv.process import SystemBrowser
+
+        return SystemBrowser(self._world.env)
 
     @cached_property
     def tokens(self) -> TokenCache:
@@ -148,6 +264,12 @@ class _Real:
         from awsenv.files import AwsFiles
 
         return AwsFiles()
+
+    @cached_property
+    def background(self) -> Background:
+        from awsenv.background import DetachedWorker
+
+        return DetachedWorker(self._world)
 
 
 def real(world: World, store: Store) -> Ports:

@@ -26,11 +26,12 @@ class Resolved:
 def chain_keys(plan: Plan, ports: Ports) -> list[str]:
     """A store key per step: who calls is part of it, so that one role reached by two ways has two; prefixes are shared."""
     keys: list[str] = []
-    before = ""
+    before = login = ""
     for step in plan.steps:
         parts = (before, step.kind, *step.identity(), step.binding(ports))
         before = hashlib.sha256("\x00".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
-        keys.append(before)
+        login = step.login() or login  # all that was got through a login is named after it: a logout finds it
+        keys.append(f"{login}-{before}" if login else before)
     return keys
 
 

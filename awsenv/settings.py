@@ -11,6 +11,7 @@ from typing import Any
 from awsenv.model import Problem, Where
 
 FIELDS = ("class", "label", "region", "left")
+LOGINS = ("ask", "always", "never")
 LABEL_FIELDS = ("profile", "account", "role", "region", "class")
 _CLASS_NAME = re.compile(r"[a-z][a-z0-9-]{0,15}")
 
@@ -32,6 +33,12 @@ dev = ["*dev*"]
 label = "{account}/{role}"                       # of {profile} {account} {role} {region} {class}
 fields = ["class", "label", "region", "left"]    # what the segment shows, in this order; [] turns it off
 
+[login]
+when_needed = "ask"                              # when a login has ended, at a terminal: ask, always (log in), or never
+
+[browsers]                                       # what opens a login or the console, by sso-session (%s is the address)
+# corp = "firefox -P corp"
+
 [trust]
 allow_endpoint_override = false                  # let Identity Center tokens go to hosts that are not AWS's
 """
@@ -45,6 +52,8 @@ class Settings:
     accounts: Mapping[str, str] = field(default_factory=dict)
     label: str = "{account}/{role}"
     fields: tuple[str, ...] = FIELDS
+    login_when_needed: str = "ask"
+    browsers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     allow_endpoint_override: bool = False
     origins: Mapping[str, Where] = field(default_factory=dict)
     mistakes: tuple[Problem, ...] = ()
@@ -92,6 +101,8 @@ class _Reader:
             "classes": None,
             "accounts": None,
             "prompt": ("label", "fields"),
+            "login": ("when_needed",),
+            "browsers": None,
             "trust": ("allow_endpoint_override",),
         }
         for section, value in self._document.items():
@@ -111,6 +122,8 @@ class _Reader:
             accounts=self._accounts(),
             label=self._label(default.label),
             fields=self._fields(default.fields),
+            login_when_needed=self._choice("login", "when_needed", LOGINS),
+            browsers=self._browsers(),
             allow_endpoint_override=self._flag("trust", "allow_endpoint_override"),
             origins=self._origins,
             mistakes=tuple(self._mistakes),
@@ -173,6 +186,26 @@ class _Reader:
         self._note(section, key)
         return value
 
+    def _choice(self, section: str, key: str, choices: tuple[str, ...]) -> str:
+        """One of *choices*, of which the first is the default."""
+        value = self._section(section).get(key, choices[0])
+        if value not in choices:
+            self._mistake(section, key, f"{key} takes one of {', '.join(choices)}")
+            return choices[0]
+        self._note(section, key)
+        return str(value)
+
+    def _browsers(self) -> dict[str, tuple[str, ...]]:
+        browsers = {}
+        for session, command in self._section("browsers").items():
+            words = _words(command)
+            if not words:
+                self._mistake("browsers", session, f'a browser takes a command: {session} = "firefox -P {session}"')
+            else:
+                self._note("browsers", session)
+                browsers[session] = words
+        return browsers
+
     def _note(self, section: str, key: str) -> None:
         if key in self._section(section):
             self._origins[f"{section}.{key}"] = self._where(section, key)
@@ -201,11 +234,27 @@ class _Reader:
         return Where(self._path, 1)
 
 
+def _words(command: object) -> tuple[str, ...]:
+    """A command's words: a list as it stands, a text split as a shell would; () for anything else."""
+    if isinstance(command, list):
+        return tuple(command) if all(isinstance(word, str) and word for word in command) else ()
+    if not isinstance(command, str):
+        return ()
+    import shlex  # few have a browser of their own
+
+    try:
+        return tuple(shlex.split(command))
+    except ValueError:
+        return ()
+
+
 def rows(settings: Settings) -> list[tuple[str, str, str]]:
     """(name, value, where it came from) of everything in force, for `awsenv settings`."""
     found = [(f"classes.{name}", " ".join(patterns)) for name, patterns in settings.classes]
     found += [(f"accounts.{number}", name) for number, name in settings.accounts.items()]
     found.append(("prompt.label", settings.label))
     found.append(("prompt.fields", " ".join(settings.fields) or "(off)"))
+    found.append(("login.when_needed", settings.login_when_needed))
+    found += [(f"browsers.{session}", " ".join(words)) for session, words in settings.browsers.items()]
     found.append(("trust.allow_endpoint_override", str(settings.allow_endpoint_override).lower()))
     return [(name, value, str(settings.origins.get(name, "default"))) for name, value in found]

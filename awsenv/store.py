@@ -105,6 +105,27 @@ class FileStore:
     def drop(self, key: str) -> None:
         remove(self._path(key))
 
+    def of_login(self, login: str) -> dict[str, Credentials]:
+        """What came from *login* (a step's `login`), by key, expired or not."""
+        found = {name: self.get(name) for name in self._names("keys") if name.startswith(f"{login}-")}
+        return {name: credentials for name, credentials in found.items() if credentials is not None}
+
+    def drop_login(self, login: str) -> None:
+        """Forget all that came from *login*, and every recorded answer that hands it out; raises Storage."""
+        for name in self._names("index"):
+            text = shelf.read_private(f"{self.root}/index/{name}") or ""
+            if f"\nchain\t{login}-" in text:
+                remove(f"{self.root}/index/{name}")
+        for name in self._names("keys"):
+            if name.startswith(f"{login}-"):
+                self.drop(name)
+
+    def _names(self, folder: str) -> list[str]:
+        try:
+            return [name for name in os.listdir(f"{self.root}/{folder}") if not name.endswith(".tmp")]
+        except OSError as error:
+            raise Storage(f"can't read {self.root}/{folder}: {error.strerror}") from None
+
     @contextmanager
     def locked(self, key: str, wait: bool = True) -> Iterator[bool]:
         with lock(f"{self.root}/locks/{key}", wait) as is_ours:
@@ -124,6 +145,22 @@ def open_store(root: str | None) -> tuple[Store, str | None]:
     except Storage as error:
         return NoStore(), f"{error.what}: nothing is kept" + (f" (fix: {error.hint})" if error.hint else "")
     return FileStore(root), None
+
+
+def make_folder(path: str) -> None:
+    """Make *path*, and what is above it, 0700 where it is missing; what is there stays as it is. Raises Storage."""
+    missing = []
+    above = path
+    while not os.path.isdir(above) and above != os.path.dirname(above):
+        missing.append(above)
+        above = os.path.dirname(above)
+    for folder in reversed(missing):
+        try:
+            os.mkdir(folder, 0o700)
+        except FileExistsError:
+            pass  # another process was quicker, or it is no folder: then the next step says so
+        except OSError as error:
+            raise Storage(f"can't make {folder}: {error.strerror}") from None
 
 
 def make_private_folder(path: str) -> None:
@@ -225,11 +262,17 @@ def reserved(path: str, size: int) -> Iterator[Place]:
 
 
 @contextmanager
-def lock(path: str, wait: bool = True, is_done: Callable[[], bool] = lambda: False) -> Iterator[bool]:
+def lock(
+    path: str,
+    wait: bool = True,
+    is_done: Callable[[], bool] = lambda: False,
+    on_wait: Callable[[str, bool], None] = lambda owner, is_person: None,
+) -> Iterator[bool]:
     """flock on *path*, freed by the kernel whatever becomes of us; yields whether it is ours.
 
-    Polled from 20 to 250 ms; *is_done* is asked each round, and True ends the waiting with False. A file system without
-    locks yields True. Raises Unreachable, naming the owner, when it isn't free in time.
+    Polled from 20 to 250 ms; *is_done* is asked each round, and True ends the waiting with False. *on_wait* is called each
+    round with the owner's process id ("" where unknown) and whether it waits for a person. A file system without locks
+    yields True. Raises Unreachable, naming the owner, when it isn't free in time.
     """
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -237,14 +280,14 @@ def lock(path: str, wait: bool = True, is_done: Callable[[], bool] = lambda: Fal
         yield True  # nowhere to lock: single flight is lost, the answer isn't
         return
     try:
-        yield _acquire(descriptor, wait, is_done)
+        yield _acquire(descriptor, wait, is_done, on_wait)
     finally:
         if descriptor in turn.holding:
             turn.holding.remove(descriptor)
         os.close(descriptor)
 
 
-def _acquire(descriptor: int, wait: bool, is_done: Callable[[], bool]) -> bool:
+def _acquire(descriptor: int, wait: bool, is_done: Callable[[], bool], on_wait: Callable[[str, bool], None]) -> bool:
     began, pause = time.monotonic(), 0.02
     while True:
         try:
@@ -260,6 +303,7 @@ def _acquire(descriptor: int, wait: bool, is_done: Callable[[], bool]) -> bool:
             turn.hold(descriptor)
             return True
         owner, patience = turn.owner_of(descriptor)
+        on_wait(owner, patience > turn.WAIT)
         if time.monotonic() - began > patience:
             raise Unreachable(
                 f"another awsenv (process {owner or 'unknown'}) has been renewing this for {patience:.0f} s"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import termios
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from awsenv import turn
 from awsenv.errors import Interrupted, LoginNeeded, Usage
@@ -13,8 +14,22 @@ from awsenv.text import show
 _TRIES = 3
 
 
+_LINKS = (
+    "VTE_VERSION",
+    "KITTY_WINDOW_ID",
+    "WT_SESSION",
+    "KONSOLE_VERSION",
+    "DOMTERM",
+)  # set by terminals that know OSC 8
+_LINK_PROGRAMS = ("iTerm.app", "WezTerm", "vscode", "ghostty", "Hyper", "Tabby", "rio")
+_LINK_TERMS = ("xterm-kitty", "xterm-ghostty", "alacritty", "foot", "wezterm")
+
+
 class Terminal:
-    """The Asker port."""
+    """The Asker port; *env* says what the terminal can."""
+
+    def __init__(self, env: Mapping[str, str] = MappingProxyType({})) -> None:
+        self._env = env
 
     def is_present(self) -> bool:
         """Whether /dev/tty opens: it doesn't without a controlling terminal."""
@@ -23,6 +38,19 @@ class Terminal:
         except OSError:
             return False
         return True
+
+    def is_in_charge(self) -> bool:
+        """Whether there is a terminal, and we are in its foreground: a background job must not ask."""
+        try:
+            descriptor = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)
+        except OSError:
+            return False
+        try:
+            return os.tcgetpgrp(descriptor) == os.getpgrp()
+        except OSError:
+            return False
+        finally:
+            os.close(descriptor)
 
     def mfa_code(self, serial: str, profile: str) -> str:
         """Six digits, asked for until they are six; raises LoginNeeded without a terminal, Interrupted on Ctrl-C or Ctrl-D."""
@@ -39,8 +67,9 @@ class Terminal:
             turn.wait_for_person(False)
             os.close(descriptor)
 
-    def confirm(self, question: str) -> bool:
-        """Whether the answer is y or yes: anything else, or the end of the input, is no. *question* may have several lines.
+    def confirm(self, question: str, default: bool = False) -> bool:
+        """Whether the answer is y or yes; with *default* an empty line is a yes, too. Anything else, or the end of the
+        input, is no. *question* may have several lines.
 
         Raises Usage without a terminal, Interrupted on Ctrl-C.
         """
@@ -49,7 +78,7 @@ class Terminal:
         except OSError:
             raise Usage("there is no terminal to ask on") from None
         try:
-            os.write(descriptor, f"{question} [y/N] ".encode("utf-8", "replace"))
+            os.write(descriptor, f"{question} {'[Y/n]' if default else '[y/N]'} ".encode("utf-8", "replace"))
             answer = b""
             while not answer.endswith(b"\n"):
                 more = os.read(descriptor, 256)
@@ -64,7 +93,88 @@ class Terminal:
             raise Usage(f"the terminal can't be asked: {error.strerror}") from None
         finally:
             os.close(descriptor)
-        return answer.strip().lower() in (b"y", b"yes")
+        return answer.strip().lower() in (b"y", b"yes") or (default and answer == b"\n")
+
+    def line(self, question: str) -> str:
+        """What the person types behind *question*, without the blanks around it.
+
+        Raises Usage without a terminal, Interrupted on Ctrl-C or Ctrl-D.
+        """
+        try:
+            descriptor = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+        except OSError:
+            raise Usage("there is no terminal to ask on") from None
+        try:
+            os.write(descriptor, f"{show(question, 500)} ".encode("utf-8", "replace"))
+            answer = b""
+            while not answer.endswith(b"\n"):
+                more = os.read(descriptor, 256)
+                if not more:
+                    raise KeyboardInterrupt
+                answer += more
+        except KeyboardInterrupt:
+            os.write(descriptor, b"\n")
+            raise Interrupted("stopped: nothing changed") from None
+        except OSError as error:
+            raise Usage(f"the terminal can't be asked: {error.strerror}") from None
+        finally:
+            os.close(descriptor)
+        return answer.decode("utf-8", "surrogateescape").strip()
+
+    def pick(self, rows: Sequence[tuple[str, ...]], prompt: str, several: bool) -> list[int]:
+        """The numbers of the rows that the person takes from a list that is searched by typing.
+
+        Raises Usage where there is no terminal, or none that can show a list, Interrupted on Esc or Ctrl-C.
+        """
+        if self._env.get("TERM") in (None, "", "dumb"):
+            raise Usage(f"this terminal can't show a list to choose from ({show(prompt)})")
+        try:
+            descriptor = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+        except OSError:
+            raise Usage("there is no terminal to ask on") from None
+        from awsenv.picker import pick
+
+        try:
+            taken = pick(descriptor, rows, prompt, several, self._env)
+        except KeyboardInterrupt:
+            taken = None
+        finally:
+            os.close(descriptor)
+        if taken is None:
+            raise Interrupted("stopped: nothing changed")
+        return taken
+
+    def say(self, text: str, link: str | None = None) -> None:
+        """*text*, line by line through `show`, on stderr now. *link*, a plain URL in it, can be clicked where that works."""
+        lines = "".join(f"{show(line, 4000)}\n" for line in text.split("\n"))
+        if link is not None and self._has_links():
+            # OSC 8; the id keeps one link together where the terminal wraps it.
+            lines = lines.replace(link, f"\033]8;id=awsenv;{link}\033\\{link}\033]8;;\033\\")
+        _to_stderr(lines)
+
+    def show_qr(self, url: str) -> None:
+        """*url* for a phone's camera, where stderr is a terminal that has the room and the characters."""
+        locale = self._env.get("LC_ALL") or self._env.get("LC_CTYPE") or self._env.get("LANG") or ""
+        if not os.isatty(2) or self._env.get("TERM") in (None, "dumb") or "utf" not in locale.lower():
+            return
+        import io
+
+        import segno  # half the work of a login by code, and only of that
+
+        drawn = io.StringIO()
+        segno.make_qr(url, error="l").terminal(drawn, compact=True, border=2)
+        rows = drawn.getvalue().rstrip("\n").split("\n")
+        size = os.get_terminal_size(2)
+        if size.columns >= len(rows[0]) + 2 and size.lines >= len(rows) + 8:
+            # Dark on light whatever the terminal's own colours: not every camera reads the reverse.
+            _to_stderr("".join(f"  \033[97;40m{row}\033[0m\n" for row in rows))
+
+    def _has_links(self) -> bool:
+        env = self._env
+        if not os.isatty(2) or env.get("TMUX") or env.get("STY") or env.get("TERM") in (None, "dumb"):
+            return False
+        known = any(env.get(name) for name in _LINKS) or env.get("TERM_PROGRAM") in _LINK_PROGRAMS
+        return known or (env.get("TERM") or "").startswith(_LINK_TERMS)
 
     def zsh_folder(self, env: Mapping[str, str]) -> str | None:
         """The folder that zsh, started in *env*, takes its .zshrc from; None where there is no zsh, or none that says.
@@ -82,6 +192,13 @@ class Terminal:
             return None
         _, *said = os.fsdecode(done.stdout).rsplit("\0", 2)
         return said[0] if len(said) == 2 and said[0].startswith("/") else None
+
+
+def _to_stderr(text: str) -> None:
+    try:
+        os.write(2, text.encode("utf-8", "surrogateescape"))
+    except OSError:
+        pass  # a terminal that is gone is no reason to stop
 
 
 def _ask(descriptor: int, prompt: str) -> str:

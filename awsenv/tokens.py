@@ -8,23 +8,37 @@ import json
 import os
 import random
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from awsenv import shelf
 from awsenv.errors import Storage
-from awsenv.model import SsoToken, rfc3339
-from awsenv.store import FileStore, Place, Store, lock, reserved, write_private
+from awsenv.model import Registration, SsoSession, SsoToken, Trouble, rfc3339
+from awsenv.store import FileStore, Place, Store, lock, make_folder, remove, reserved, write_private
 
 _ROOM = 8 << 10  # bytes beyond the old token's size
 _LARGEST = 1 << 20  # bytes
+_LONGEST_LEFTOVER = 3600.0  # seconds; a login waits ten minutes for its person
+_SHORTEST_WAIT, _LONGEST_WAIT = 30.0, 300.0  # seconds after a renewal that failed, shared by all processes
 
 
 def token_path(folder: str, key: str) -> str:
     """The token file: botocore's utils.SSOTokenLoader names it by the SHA-1 of the session's name or start URL."""
     digest = hashlib.sha1(key.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
     return f"{folder}/{digest}.json"
+
+
+def registration_path(folder: str, session: SsoSession) -> str:
+    """The client registration's file, under the AWS CLI's own key (its SSOTokenFetcher): one serves both."""
+    asked = {
+        "tool": "botocore",
+        "startUrl": session.start_url,
+        "region": session.region,
+        "scopes": list(session.asked_scopes) if session.asked_scopes is not None else None,
+        "session_name": session.name,
+    }
+    return token_path(folder, json.dumps(asked, sort_keys=True))
 
 
 class _Successor:
@@ -52,55 +66,104 @@ class AwsTokenCache:
         self._root = store.root if isinstance(store, FileStore) else None
 
     def load(self, key: str) -> SsoToken | None:
-        """The AWS CLI writes in place, and a reader can see half a file: it is read again before it counts as none."""
-        for attempt in range(4):
-            if attempt:
-                time.sleep(0.015 * random.uniform(0.7, 1.3))
-            fields = self._read(key)
-            if fields is None:
-                return None
-            if fields:
-                return _token(fields)
-        return None
-
-    def _read(self, key: str) -> dict[str, object] | None:
-        """The file's fields; {} where it can't be parsed (yet), None where there is no file."""
-        try:
-            descriptor = os.open(token_path(self._folder, key), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        except OSError:
-            return None
-        about = os.fstat(descriptor)
-        if about.st_mode & 0o170000 != 0o100000 or about.st_size > _LARGEST:
-            os.close(descriptor)
-            return None
-        with os.fdopen(descriptor, "rb") as file:
-            try:
-                fields = json.loads(file.read())
-            except (ValueError, RecursionError):
-                return {}
-        return fields if isinstance(fields, dict) else {}
+        fields = _whole(token_path(self._folder, key))
+        return _token(fields) if fields else None
 
     def login_id(self, token: SsoToken) -> str:
         """The client registration outlives renewals and not a new login; a token without one is its own login."""
         return hashlib.sha256((token.client_id or token.access_token).encode()).hexdigest()
 
     @contextmanager
-    def locked(self, key: str, wait: bool) -> Iterator[bool]:
+    def locked(
+        self,
+        key: str,
+        wait: bool,
+        is_done: Callable[[], bool] = lambda: False,
+        on_wait: Callable[[str, bool], None] = lambda owner, is_person: None,
+    ) -> Iterator[bool]:
         if self._root is None:
             yield True
             return
-        digest = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
-        with lock(f"{self._root}/locks/sso-{digest}", wait) as is_ours:
+        with lock(f"{self._root}/locks/sso-{_digest(key)}", wait, is_done, on_wait) as is_ours:
             yield is_ours
 
     @contextmanager
-    def successor(self, key: str) -> Iterator[_Successor]:
+    def successor(self, key: str, anew: bool = False) -> Iterator[_Successor]:
         path = token_path(self._folder, key)
+        make_folder(self._folder)
         if not os.access(self._folder, os.W_OK | os.X_OK):
-            raise Storage(f"can't write in {self._folder}, where the renewed login has to go")
+            raise Storage(f"can't write in {self._folder}, where the login has to go")
         old = shelf.stat_of(path)
         with reserved(path, (old.st_size if old else 0) + _ROOM) as place:
-            yield _Successor(place, self._read(key) or {})
+            _sweep(self._folder)
+            yield _Successor(place, {} if anew else _read(path) or {})
+
+    def drop(self, key: str) -> None:
+        remove(token_path(self._folder, key))
+
+    def registration(self, session: SsoSession, with_callback: bool) -> Registration | None:
+        fields = _whole(registration_path(self._folder, session)) or {}
+        client_id, secret = _text(fields.get("clientId")), _text(fields.get("clientSecret"))
+        expires, scopes, grants = _epoch(fields.get("expiresAt")), fields.get("scopes"), fields.get("grantTypes")
+        if client_id is None or secret is None or expires is None or "accessToken" in fields:
+            return None
+        granted = tuple(str(name) for name in grants) if isinstance(grants, list) else ()
+        if ("authorization_code" in granted) != with_callback:
+            return None  # the AWS CLI keeps one of either kind, too
+        return Registration(
+            client_id, secret, expires, tuple(str(s) for s in scopes) if isinstance(scopes, list) else (), granted
+        )
+
+    def keep_registration(self, session: SsoSession, registration: Registration) -> None:
+        fields: dict[str, object] = {
+            "clientId": registration.client_id,
+            "clientSecret": registration.client_secret,
+            "expiresAt": rfc3339(registration.expires_at),
+            "scopes": list(registration.scopes),
+        }
+        if registration.grant_types:
+            fields["grantTypes"] = list(registration.grant_types)
+        write_private(registration_path(self._folder, session), json.dumps(fields))
+
+    def drop_registration(self, session: SsoSession) -> None:
+        remove(registration_path(self._folder, session))
+
+    def trouble(self, key: str) -> Trouble | None:
+        text = shelf.read_private(f"{self._root}/marks/wait-{_digest(key)}") if self._root is not None else None
+        if text is None:
+            return None
+        try:
+            at, next_attempt, count, kind, what = text.rstrip("\n").split("\t")
+            return Trouble(float(at), float(next_attempt), int(count), kind == "busy", what)
+        except ValueError:
+            return None
+
+    def note_trouble(self, key: str, now: float, what: str, retry_after: float | None, is_busy: bool) -> None:
+        if self._root is None:
+            return
+        before = self.trouble(key)
+        count = before.count + 1 if before is not None and now - before.next_attempt < _LONGEST_WAIT else 1
+        wait = min(_LONGEST_WAIT, max(_SHORTEST_WAIT * 2 ** (count - 1), retry_after or 0.0))
+        words = " ".join(what.split())
+        line = f"{now!r}\t{now + wait!r}\t{count}\t{'busy' if is_busy else 'silent'}\t{words}\n"
+        write_private(f"{self._root}/marks/wait-{_digest(key)}", line)
+
+    def clear_trouble(self, key: str) -> None:
+        if self._root is not None:
+            remove(f"{self._root}/marks/wait-{_digest(key)}")
+
+    def may_start_worker(self, key: str, now: float, pause: float) -> bool:
+        if self._root is None:
+            return False
+        with self.locked(key, wait=False) as is_ours:
+            if not is_ours:
+                return False
+            path = f"{self._root}/marks/worker-{_digest(key)}"
+            text = shelf.read_private(path) or ""
+            if text[:-1].replace(".", "", 1).isdigit() and 0 <= now - float(text) < pause:
+                return False
+            write_private(path, f"{now}\n")
+            return True
 
     def is_dead(self, token: SsoToken) -> bool:
         path = self._mark(token)
@@ -115,6 +178,50 @@ class AwsTokenCache:
         if self._root is None or token.refresh_token is None:
             return None
         return f"{self._root}/marks/dead-{hashlib.sha256(token.refresh_token.encode()).hexdigest()}"
+
+
+def _sweep(folder: str) -> None:
+    """Remove the rooms that were reserved by processes killed since: a closed terminal in the middle of a login."""
+    now = os.stat(folder).st_mtime  # by the file system's clock: a room has just been made in it
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(".awsenv-") and entry.name.endswith(".tmp"):
+                with suppress(OSError):
+                    if now - entry.stat(follow_symlinks=False).st_mtime > _LONGEST_LEFTOVER:
+                        os.unlink(entry.path)
+
+
+def _whole(path: str) -> dict[str, object] | None:
+    """The file's fields. The AWS CLI writes in place, and a reader can see half a file: it is read again before it is none."""
+    for attempt in range(4):
+        if attempt:
+            time.sleep(0.015 * random.uniform(0.7, 1.3))
+        fields = _read(path)
+        if fields is None or fields:
+            return fields
+    return None
+
+
+def _read(path: str) -> dict[str, object] | None:
+    """The file's fields; {} where it can't be parsed (yet), None where there is no file."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return None
+    about = os.fstat(descriptor)
+    if about.st_mode & 0o170000 != 0o100000 or about.st_size > _LARGEST:
+        os.close(descriptor)
+        return None
+    with os.fdopen(descriptor, "rb") as file:
+        try:
+            fields = json.loads(file.read())
+        except (ValueError, RecursionError):
+            return {}
+    return fields if isinstance(fields, dict) else {}
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _token(fields: dict[str, object]) -> SsoToken | None:

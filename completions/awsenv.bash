@@ -36,11 +36,11 @@ __awsenv_complete_split() {
     words+=("$word")
 }
 
-# The profile names that begin with `cur`, one a line. Replaces the (sub)shell it runs in by awk: one fork, no more.
+# The profile names that begin with `cur`, one a line; with $1 the names of those sections instead. Replaces the (sub)shell it runs in by awk: one fork, no more.
 # A name that begins with a dash comes only when `dashes` is set: elsewhere it would be read as an option.
 # LC_ALL=C: the names are bytes here, and what is not UTF-8 or cannot be seen (C0, C1, bidi, zero width) is left out.
 __awsenv_complete_profiles() {
-    \builtin local home="${HOME-}" config credentials
+    \builtin local home="${HOME-}" kind="${1-}" config credentials
     config=${AWS_CONFIG_FILE:-$home/.aws/config} credentials=${AWS_SHARED_CREDENTIALS_FILE:-$home/.aws/credentials}
     case $config in \~ | \~/*) config=$home${config#\~} ;; esac
     case $credentials in \~ | \~/*) credentials=$home${credentials#\~} ;; esac
@@ -50,14 +50,14 @@ __awsenv_complete_profiles() {
         [[ $config == /* ]] || config=./$config
         \builtin set -- "$config"
     fi
-    if [[ -f $credentials && -r $credentials ]]; then
+    if [[ -z $kind && -f $credentials && -r $credentials ]]; then
         [[ $credentials == /* ]] || credentials=./$credentials
         \builtin set -- "$@" verbatim=1 "$credentials"
     fi
     (($#)) || \builtin return 0
     # shellcheck disable=SC2016
-    AWSENV_PREFIX=$cur AWSENV_DASHES=$dashes LC_ALL=C \builtin exec awk '
-        BEGIN { prefix = ENVIRON["AWSENV_PREFIX"]; dashes = ENVIRON["AWSENV_DASHES"] }
+    AWSENV_PREFIX=$cur AWSENV_DASHES=$dashes AWSENV_KIND=$kind LC_ALL=C \builtin exec awk '
+        BEGIN { prefix = ENVIRON["AWSENV_PREFIX"]; dashes = ENVIRON["AWSENV_DASHES"]; kind = ENVIRON["AWSENV_KIND"] }
 
         # The text of a header: up to the first ] outside quotes, else up to the first.
         function header(text,   i, c, quote) {
@@ -108,7 +108,10 @@ __awsenv_complete_profiles() {
         /^[ \t]*\[.*\]/ {
             sub(/^[ \t]*\[/, "")
             name = header($0)
-            if (!verbatim && name != "default") {
+            if (kind != "") {
+                if (index(name, kind) != 1) next
+                name = second(name)
+            } else if (!verbatim && name != "default") {
                 if (name !~ /^profile/) next
                 if (name ~ /[\047"\\]/ || name !~ /^profile[^ \t]*[ \t]+[^ \t]+[ \t]*$/) name = second(name)
                 else { sub(/^[^ \t]+[ \t]+/, "", name); sub(/[ \t]+$/, "", name) }
@@ -205,9 +208,17 @@ __awsenv_complete() {
         else
             case $word in
                 --) dashes=yes ;;
-                --region | --duration | --as | --format | --shell) value=$word ;;
+                --region | --duration | --as | --format | --shell | --service) value=$word ;;
+                --role-over | --account | --role) value=$word ;;
+                --names) [[ $verb != 'sso import' ]] || value=$word ;; # for `list` it takes none
                 -?*) ;;
-                *) if [[ -z $verb ]]; then verb=$word; else place=$((place + 1)); fi ;;
+                *)
+                    case $verb in
+                        '') verb=$word ;;
+                        sso) verb="sso $word" ;;
+                        *) place=$((place + 1)) ;;
+                    esac
+                    ;;
             esac
         fi
     done
@@ -227,10 +238,12 @@ __awsenv_complete() {
     elif [[ -z $dashes && $cur == -* ]]; then
         __awsenv_complete_options
     elif [[ -z $verb ]]; then
-        __awsenv_complete_words use off refresh current whoami list explain export exec init setup settings demo
+        __awsenv_complete_words use off refresh current whoami console list explain export exec init setup settings demo sso
     elif ((place == 0)); then
         case $verb in
-            use | whoami | explain | export | exec)
+            sso) __awsenv_complete_words import ;;
+            'sso import') __awsenv_complete_reply "$(__awsenv_complete_profiles sso-session)" ;;
+            use | whoami | console | explain | export | exec)
                 __awsenv_complete_reply "$(
                     [[ $verb != use || -n $cur || -n $dashes ]] || \builtin printf '%s\n' -
                     __awsenv_complete_profiles
@@ -258,6 +271,18 @@ __awsenv_complete_value() {
         --duration) values=(15m 30m 1h 2h 4h 8h 12h) ;;
         --as) values=(keys profile) ;;
         --shell) values=(bash zsh fish) ;;
+        --service)
+            values=(
+                acm amplify apigateway appconfig apprunner appsync athena autoscaling backup batch bedrock
+                billing cloudformation cloudfront cloudshell cloudtrail cloudwatch codeartifact codebuild
+                codecommit codedeploy codepipeline cognito config controltower cost datasync directconnect dms
+                docdb dynamodb ec2 ecr ecs efs eks elasticache elasticbeanstalk elb emr eventbridge firehose fsx
+                glue guardduty iam imagebuilder inspector kinesis kms lakeformation lambda logs macie mq msk
+                mwaa neptune opensearch organizations parameterstore ram rds redshift resourcegroups route53 s3
+                sagemaker secretsmanager securityhub servicecatalog servicequotas ses singlesignon sns sqs ssm
+                stepfunctions support transfer trustedadvisor vpc waf workspaces xray
+            )
+            ;;
         --format) values=(env fish json process dotenv powershell) ;;
         *) \builtin return 0 ;;
     esac
@@ -270,6 +295,7 @@ __awsenv_complete_options() {
         use) __awsenv_complete_words - --region --duration --fresh --as --help ;;
         refresh) __awsenv_complete_words --fresh --help ;;
         current | whoami) __awsenv_complete_words --json --help ;;
+        console) __awsenv_complete_words --service --region --print --help ;;
         list) __awsenv_complete_words --json --names --help ;;
         explain) __awsenv_complete_words --json --region --duration --help ;;
         export) __awsenv_complete_words --format --show --region --duration --fresh --help ;;
@@ -277,6 +303,9 @@ __awsenv_complete_options() {
         init) __awsenv_complete_words --values --help ;;
         setup) __awsenv_complete_words --yes --remove --print --help ;;
         settings) __awsenv_complete_words --json --template --help ;;
+        'sso import')
+            __awsenv_complete_words --names --region --role-over --account --role --prune --yes --dry-run --json --help
+            ;;
         demo) __awsenv_complete_words --shell -- --help ;;
         *) __awsenv_complete_words --help ;;
     esac

@@ -18,12 +18,16 @@ function __awsenv_complete_at
             set value no
         else if test "$token" = --
             set dashes yes
-        else if contains -- "$token" --region --duration --as --format --shell
+        else if contains -- "$token" --region --duration --as --format --shell --service --role-over --account --role
+            set value yes
+        else if test "$token" = --names -a "$verb" = 'sso import' # for `list` it takes none
             set value yes
         else if string match -q -- '-?*' "$token"
             continue
         else if not set -q verb[1]
             set verb $token
+        else if test "$verb" = sso
+            set verb "sso $token"
         else
             set words (math $words + 1)
         end
@@ -93,6 +97,22 @@ function __awsenv_complete_profiles
     return 0
 end
 
+# The names of the [sso-session] sections, one a line.
+function __awsenv_complete_sessions
+    set -l config ''
+    if set -l file (__awsenv_complete_file "$AWS_CONFIG_FILE" config)
+        while read -lz text
+            set config "$config$text"\1
+        end <$file
+    end
+    set -l start
+    contains -- -- (commandline -opc); or set start '(?!-)'
+    string match -qr '^[\\\\\'"]' -- (commandline -ct); or set start "$start(?!~)"
+    set -l headers (string match -rag -- '(?m)^\x{feff}?[ \t]*\[(sso-session.*\].*)' $config)
+    __awsenv_complete_unquote second $headers | string match -r -- "^$start.*"
+    return 0
+end
+
 # The file $argv[1], else ~/.aws/$argv[2]; false unless it is a regular file that can be read (a FIFO would block).
 function __awsenv_complete_file
     set -l file $argv[1]
@@ -159,6 +179,7 @@ complete -c awsenv -n '__awsenv_complete_at verb' -a off -d 'Put back what was t
 complete -c awsenv -n '__awsenv_complete_at verb' -a refresh -d 'Renew the credentials of this shell where that is due'
 complete -c awsenv -n '__awsenv_complete_at verb' -a current -d 'Show who this shell is, from its variables alone'
 complete -c awsenv -n '__awsenv_complete_at verb' -a whoami -d 'Ask AWS who these credentials are'
+complete -c awsenv -n '__awsenv_complete_at verb' -a console -d 'Open the AWS web console as a profile'
 complete -c awsenv -n '__awsenv_complete_at verb' -a list -d 'Show every profile and how it authenticates'
 complete -c awsenv -n '__awsenv_complete_at verb' -a explain -d 'Show how a profile gets its credentials'
 complete -c awsenv -n '__awsenv_complete_at verb' -a export -d 'Print an identity for a script, or as a credential_process'
@@ -166,10 +187,13 @@ complete -c awsenv -n '__awsenv_complete_at verb' -a exec -d 'Become a command t
 complete -c awsenv -n '__awsenv_complete_at verb' -a init -d 'Print what loads awsenv into a shell'
 complete -c awsenv -n '__awsenv_complete_at verb' -a setup -d 'Load awsenv into every new shell from now on'
 complete -c awsenv -n '__awsenv_complete_at verb' -a settings -d 'Show the settings of awsenv itself'
+complete -c awsenv -n '__awsenv_complete_at verb' -a sso -d 'Identity Center in the AWS config file'
 complete -c awsenv -n '__awsenv_complete_at verb' -a demo -d 'Try it all in a throw-away home with a fake AWS'
 
-complete -c awsenv -n '__awsenv_complete_at name use whoami explain export exec' -a '(__awsenv_complete_profiles)'
+complete -c awsenv -n '__awsenv_complete_at name use whoami console explain export exec' -a '(__awsenv_complete_profiles)'
 complete -c awsenv -n '__awsenv_complete_at name use' -a - -d 'The identity before this one'
+complete -c awsenv -n '__awsenv_complete_at name sso' -a import -d 'Write every account and role of a login as profiles'
+complete -c awsenv -n '__awsenv_complete_at name "sso import"' -a '(__awsenv_complete_sessions)'
 complete -c awsenv -n '__awsenv_complete_at name init setup' -a 'bash zsh fish'
 complete -c awsenv -n '__awsenv_complete_at mark exec demo' -a -- -d 'The command follows'
 complete -c awsenv -n '__awsenv_complete_at command exec demo' -a '(__awsenv_complete_command)'
@@ -180,6 +204,16 @@ set -l regions af-south-1 ap-east-1 ap-east-2 ap-northeast-1 ap-northeast-2 ap-n
     il-central-1 me-central-1 me-south-1 mx-central-1 sa-east-1 us-east-1 us-east-2 us-west-1 us-west-2 \
     us-gov-east-1 us-gov-west-1 cn-north-1 cn-northwest-1 eusc-de-east-1
 complete -c awsenv -n '__awsenv_complete_at option use explain export exec' -l region -x -a "$regions" -d "Region, instead of the profile's own"
+set -l services acm amplify apigateway appconfig apprunner appsync athena autoscaling backup batch bedrock billing \
+    cloudformation cloudfront cloudshell cloudtrail cloudwatch codeartifact codebuild codecommit codedeploy \
+    codepipeline cognito config controltower cost datasync directconnect dms docdb dynamodb ec2 ecr ecs efs eks \
+    elasticache elasticbeanstalk elb emr eventbridge firehose fsx glue guardduty iam imagebuilder inspector \
+    kinesis kms lakeformation lambda logs macie mq msk mwaa neptune opensearch organizations parameterstore ram \
+    rds redshift resourcegroups route53 s3 sagemaker secretsmanager securityhub servicecatalog servicequotas ses \
+    singlesignon sns sqs ssm stepfunctions support transfer trustedadvisor vpc waf workspaces xray
+complete -c awsenv -n '__awsenv_complete_at option console' -l service -x -a "$services" -d 'Where to land'
+complete -c awsenv -n '__awsenv_complete_at option console' -l region -x -a "$regions" -d 'Region of the console'
+complete -c awsenv -n '__awsenv_complete_at option console' -l print -d 'Print the link, open nothing'
 complete -c awsenv -n '__awsenv_complete_at option use explain export exec' -l duration -x -k -a '15m 30m 1h 2h 4h 8h 12h' -d 'Length of the last role'
 complete -c awsenv -n '__awsenv_complete_at option use refresh export exec' -l fresh -d 'Get new credentials, whatever is stored'
 complete -c awsenv -n '__awsenv_complete_at option use' -l as -x -a 'keys\t"The credentials themselves" profile\t"AWS_PROFILE only"' -d 'What the shell gets'
@@ -192,4 +226,13 @@ complete -c awsenv -n '__awsenv_complete_at option setup' -l yes -d "Don't ask"
 complete -c awsenv -n '__awsenv_complete_at option setup' -l remove -d 'Take it out again'
 complete -c awsenv -n '__awsenv_complete_at option setup' -l print -d 'Print the lines, change nothing'
 complete -c awsenv -n '__awsenv_complete_at option settings' -l template -d 'A file to start from'
+complete -c awsenv -n '__awsenv_complete_at option "sso import"' -l names -x -a '"{account_name}-{role}" "{account_id}-{role}"' -d 'Template of the names'
+complete -c awsenv -n '__awsenv_complete_at option "sso import"' -l region -x -a "$regions" -d 'Region of the profiles'
+complete -c awsenv -n '__awsenv_complete_at option "sso import"' -l role-over -x -d 'A profile more for each, that switches to this role'
+complete -c awsenv -n '__awsenv_complete_at option "sso import"' -l account -x -d 'Accounts of this name or id alone'
+complete -c awsenv -n '__awsenv_complete_at option "sso import"' -l role -x -d 'These roles alone'
+complete -c awsenv -n '__awsenv_complete_at option "sso import"' -l prune -d 'Remove profiles that are offered no more'
+complete -c awsenv -n '__awsenv_complete_at option "sso import"' -l yes -d "Don't ask"
+complete -c awsenv -n '__awsenv_complete_at option "sso import"' -l dry-run -d 'Show the change, make none'
+complete -c awsenv -n '__awsenv_complete_at option "sso import"' -l json -d 'Print JSON'
 complete -c awsenv -n '__awsenv_complete_at option demo' -l shell -x -a 'bash zsh fish' -d 'Shell to open, instead of your own'

@@ -64,7 +64,7 @@ function __awsenv_settle {
 function __awsenv_is_captured {
   \builtin local word
   case ${1-} in
-  use | off | refresh) ;;
+  use | off | refresh | logout) ;;
   *) \builtin return 1 ;;
   esac
   for word in "$@"; do
@@ -130,9 +130,9 @@ function __awsenv_ask_and_apply {
   \builtin local reply='' changed='' user_trap='' status=0
   __awsenv_interrupted=
   __awsenv_are_writable || \builtin return
-  if [[ $1 == off ]]; then
-    __awsenv_list_changed
-  fi
+  case $1 in
+  off | logout) __awsenv_list_changed ;;
+  esac
 
   # A handler, not an ignored signal, which the backend would inherit: Ctrl-C ends the backend and then waits for us.
   # A subshell needs none: there Ctrl-C ends everything, or runs its own trap and comes back.
@@ -175,9 +175,7 @@ function __awsenv_ask {
   if [[ -n ${__awsenv_was+x} ]]; then
     \builtin export "AWSENV_STASHED=1"
   fi
-  if [[ $1 == off ]]; then
-    \builtin export "AWSENV_CHANGED=$changed"
-  fi
+  \builtin export "AWSENV_CHANGED=$changed"
   \builtin exec "$__awsenv_python" -I -S "$__awsenv_main" "$@"
 }
 
@@ -202,9 +200,10 @@ function __awsenv_apply {
   fi
   # Without its last line: `:` may be an alias too.
   \builtin eval "${reply%: awsenv 1 end}"
-  if [[ $1 == off ]]; then
+  # A logout from something else than what this shell lives on leaves it as it is.
+  if [[ $1 == off || ($1 == logout && -n $before && -z ${AWSENV_PROFILE-}) ]]; then
     __awsenv_restore
-  else
+  elif [[ $1 != logout ]]; then
     __awsenv_remember
   fi
   if [[ -n ${AWSENV_PROFILE-} ]]; then

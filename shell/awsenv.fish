@@ -36,7 +36,7 @@ end
 
 # The verbs that change this shell; the rest, and all help, keeps the terminal to itself.
 function __awsenv_is_captured
-    builtin contains -- "$argv[1]" use off refresh; or return 1
+    builtin contains -- "$argv[1]" use off refresh logout; or return 1
     for word in $argv
         switch $word
             case --
@@ -84,7 +84,7 @@ function __awsenv_change
     set -l fish_trace
     set -l IFS \n # a user's empty IFS would keep the reply in one piece
     set -l changed
-    if test $argv[1] = off
+    if builtin contains -- $argv[1] off logout
         set changed (__awsenv_list_changed)
     end
 
@@ -98,9 +98,7 @@ function __awsenv_change
     if set -qg __awsenv_was
         set -x AWSENV_STASHED 1
     end
-    if test $argv[1] = off
-        set -x AWSENV_CHANGED "$changed"
-    end
+    set -x AWSENV_CHANGED "$changed"
     set -lx AWSENV_SHIM fish:1
     set -lx AWSENV_STORE $__awsenv_store
     set -l reply (command $__awsenv_python -I -S $__awsenv_main $argv)
@@ -128,9 +126,10 @@ function __awsenv_change
         __awsenv_stash
     end
     string join \n -- $reply | builtin source
-    if test $argv[1] = off
+    # A logout from something else than what this shell lives on leaves it as it is.
+    if test $argv[1] = off; or test $argv[1] = logout -a -n "$before" -a -z "$AWSENV_PROFILE"
         __awsenv_restore $changed
-    else
+    else if test $argv[1] != logout
         __awsenv_shadow
         __awsenv_remember
     end

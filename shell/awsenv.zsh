@@ -30,7 +30,7 @@ function awsenv {
 function __awsenv_is_captured {
   \builtin local 'word'
   case "${1-}" in
-    'use'|'off'|'refresh') ;;
+    'use'|'off'|'refresh'|'logout') ;;
     *) \builtin return 1 ;;
   esac
   for word in "$@"; do
@@ -84,9 +84,9 @@ function __awsenv_change {
       \builtin return 1
     fi
   done
-  if [[ "$1" == 'off' ]]; then
-    __awsenv_list_changed
-  fi
+  case "$1" in
+    'off'|'logout') __awsenv_list_changed ;;
+  esac
 
   answer="$(__awsenv_ask "$@")" || __awsenv_echo_again "$?" || \builtin return
 
@@ -114,9 +114,7 @@ function __awsenv_ask {
   if (( ${+__awsenv_was} )); then
     \builtin export 'AWSENV_STASHED=1'
   fi
-  if [[ "$1" == 'off' ]]; then
-    \builtin export "AWSENV_CHANGED=$changed"
-  fi
+  \builtin export "AWSENV_CHANGED=$changed"
   \builtin exec "$__awsenv_python" '-I' '-S' "$__awsenv_main" "$@"
 }
 
@@ -142,9 +140,10 @@ function __awsenv_apply {
     __awsenv_stash
   fi
   \builtin eval "$answer"
-  if [[ "$1" == 'off' ]]; then
+  # A logout from something else than what this shell lives on leaves it as it is.
+  if [[ "$1" == 'off' ]] || [[ "$1" == 'logout' && -n "$before" && -z "${AWSENV_PROFILE-}" ]]; then
     __awsenv_restore
-  else
+  elif [[ "$1" != 'logout' ]]; then
     __awsenv_remember
   fi
   if [[ -n "${AWSENV_PROFILE-}" ]]; then

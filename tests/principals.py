@@ -225,7 +225,10 @@ def _root(plan: Plan, files: dict[str, bytes]) -> Root:
         return Root("keys", (step.access_key_id, value(step.secret_at), value(step.token_at)))
     assert isinstance(step, SsoRole)
     return Root(
-        "sso", (step.account, step.role, f"token of {step.token_key}", step.sso_region), step.endpoint, step.endpoint
+        "sso",
+        (step.account, step.role, f"token of {step.session.key}", step.session.region),
+        step.session.portal_endpoint,
+        step.session.portal_endpoint,
     )
 
 

@@ -25,6 +25,7 @@ VERBS = {
     "refresh",
     "current",
     "whoami",
+    "console",
     "list",
     "explain",
     "export",
@@ -33,6 +34,7 @@ VERBS = {
     "setup",
     "settings",
     "demo",
+    "sso",
 }
 OPTIONS = {
     "use": {"--region", "--duration", "--fresh", "--as"},
@@ -40,6 +42,7 @@ OPTIONS = {
     "refresh": {"--fresh"},
     "current": {"--json"},
     "whoami": {"--json"},
+    "console": {"--service", "--region", "--print"},
     "list": {"--json", "--names"},
     "explain": {"--json", "--region", "--duration"},
     "export": {"--format", "--show", "--region", "--duration", "--fresh"},
@@ -48,7 +51,16 @@ OPTIONS = {
     "setup": {"--yes", "--remove", "--print"},
     "settings": {"--json", "--template"},
     "demo": {"--shell"},
+    "sso": set(),
 }
+# verb → the verbs below it → their options
+BELOW = {
+    "sso": {
+        "import": {
+            "--names", "--region", "--role-over", "--account", "--role", "--prune", "--yes", "--dry-run", "--json"
+        },
+    },
+}  # fmt: skip
 
 # Names that a file can hold and a shell could trip over. None has a control character.
 PAYLOADS = [
@@ -270,9 +282,37 @@ def test_every_verb_offers_its_own_options_and_help(terminal: Terminal) -> None:
     assert offered == {verb: options | {"--help"} for verb, options in OPTIONS.items()}
 
 
+@pytest.mark.parametrize("verb", BELOW)
+def test_every_verb_below_a_verb_is_offered_with_its_own_options(terminal: Terminal, verb: str) -> None:
+    assert terminal.offers(f"awsenv {verb} ") == set(BELOW[verb])
+    for below, options in BELOW[verb].items():
+        offered = {option.rstrip("=") for option in terminal.offers(f"awsenv {verb} {below} --")} - {"--"}
+        assert offered == options | {"--help"}, below
+
+
+def test_sessions_are_offered_where_one_is_meant_and_profiles_are_not(open_terminal: Callable[..., Terminal]) -> None:
+    for shell in SHELLS:
+        if not shutil.which(shell):
+            continue
+        terminal = open_terminal(shell)
+        terminal.config.write_text(
+            "[profile corp-dev]\n[sso-session corp]\n[sso-session 'two words']\n[sso-session]\n[services corp-x]\n"
+            '[sso-session "x$(touch PWN)"]\n[sso-session h\x1b[31m]\n[sso-session a b]\n'
+        )
+        assert terminal.enter("awsenv sso import co") == ["sso", "import", "corp"], shell
+        assert terminal.enter("awsenv sso import --yes --names x tw") == ["sso", "import", "--yes", "--names", "x", "two words"]
+        assert terminal.enter("awsenv sso import x\\$") == ["sso", "import", "x$(touch PWN)"], shell
+        assert len(terminal.offers("awsenv sso import ") - {"--"}) == 3, shell
+        assert not terminal.offers("awsenv sso import corp c"), shell
+        terminal.close()
+
+
 @pytest.mark.parametrize(
     ("line", "arguments"),
     [
+        ("awsenv sso im", ["sso", "import"]),
+        ("awsenv sso import --dry", ["sso", "import", "--dry-run"]),
+        ("awsenv sso import --region eusc", ["sso", "import", "--region", "eusc-de-east-1"]),
         ("awsenv ref", ["refresh"]),
         ("awsenv use x --region eusc", ["use", "x", "--region", "eusc-de-east-1"]),
         ("awsenv use --region=cn-northw", ["use", "--region=cn-northwest-1"]),
@@ -280,6 +320,8 @@ def test_every_verb_offers_its_own_options_and_help(terminal: Terminal) -> None:
         ("awsenv exec x --duration 3", ["exec", "x", "--duration", "30m"]),
         ("awsenv use --as p", ["use", "--as", "profile"]),
         ("awsenv export --format dot", ["export", "--format", "dotenv"]),
+        ("awsenv console --service lam", ["console", "--service", "lambda"]),
+        ("awsenv console dep", ["console", "deploy"]),
         ("awsenv demo --shell z", ["demo", "--shell", "zsh"]),
         ("awsenv init f", ["init", "fish"]),
         ("awsenv list --n", ["list", "--names"]),
@@ -691,3 +733,13 @@ def test_every_visible_verb_and_option_of_the_program_is_in_the_file(shell: str)
         for name, verb in verbs.items()
     }
     assert {name: options - {"--help"} for name, options in offered.items()} == OPTIONS
+    below = {
+        name: {
+            sub: {o for p in verb.params for o in p.opts if o.startswith("--")} - {"--help"}
+            for sub, verb in group.commands.items()  # type: ignore[attr-defined]
+        }
+        for name, group in verbs.items() if hasattr(group, "commands")
+    }  # fmt: skip
+    assert below == BELOW
+    missing = [o for group in below.values() for options in group.values() for o in options if not re.search(spelling(o), text)]
+    assert missing == []

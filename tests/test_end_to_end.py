@@ -195,7 +195,7 @@ def test_an_ended_login_is_said_with_the_command_to_type(town, shell_name, tmp_p
     path.write_text(json.dumps(token))
     result = shell.run("awsenv use piyo; " + shell.said("ended"))
     assert "ended 4" in result.stdout
-    assert "aws sso login --sso-session test" in result.stderr
+    assert "awsenv login test" in result.stderr
     assert json.loads(path.read_text()) == token
     path.unlink()
     result = shell.run("awsenv use piyo; " + shell.said("none"))

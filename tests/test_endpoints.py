@@ -109,7 +109,7 @@ def test_that_trust_reaches_the_plan():
     config = AwsConfig(text.encode(), b"", "config", "credentials")
     env = {"AWS_ENDPOINT_URL_SSO": "https://x.example"}
     plan = build(config, "a", env=env, session_name="x", trust_endpoints=True)
-    assert plan.steps[0].endpoint == "https://x.example"
+    assert plan.steps[0].session.portal_endpoint == "https://x.example"
     with pytest.raises(Config):
         build(config, "a", env=env, session_name="x")
 

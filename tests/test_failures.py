@@ -157,10 +157,10 @@ def test_a_revoked_login_is_renewed_once_and_then_said(backend, fake):
     token = json.loads(path.read_text())
     fake.revoke(token["accessToken"])
     fake.fail("CreateToken", status=400, code="InvalidGrantException", message="x", times=9)
-    failed(backend("use", "piyo"), 4, "was ended before its time", "aws sso login --sso-session test")
+    failed(backend("use", "piyo"), 4, "was ended before its time", "awsenv login test")
     assert json.loads(path.read_text()) == token
     first = fake.count("CreateToken")
-    failed(backend("use", "piyo"), 4, "aws sso login")
+    failed(backend("use", "piyo"), 4, "awsenv login")
     assert fake.count("CreateToken") == first  # a refresh token that AWS refused is not tried again
     fake.forget()
 
@@ -176,6 +176,11 @@ def test_a_renewal_that_gets_nonsense_or_nothing_keeps_the_token(backend, fake, 
     failed(backend("use", "piyo"), 6)
     fake.forget()
     assert path.read_bytes() == before
+    if way == "429":  # it asked to be left alone, and is
+        failed(backend("use", "piyo"), 6, "AWS asked us to wait")
+        assert fake.count("CreateToken") == 0
+        (mark,) = (backend.store / "marks").glob("wait-*")
+        mark.unlink()
     assert backend("use", "piyo").returncode == 0
 
 

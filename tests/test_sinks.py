@@ -264,6 +264,7 @@ def door(tmp_path: Path) -> Door:
     (home / ".aws").mkdir(parents=True)
     cwd.mkdir()
     env = {"HOME": str(home), "PATH": os.environ["PATH"], "TERM": "xterm-256color", "LANG": "C.UTF-8"}
+    env["AWSENV_HOOK"] = "1"  # nobody is there to be offered a login; tests/test_login.py has that question
     return Door(home, cwd, {**env, "AWSENV_STORE": str(tmp_path / "store")})
 
 
@@ -273,8 +274,9 @@ def refusal(service: str, status: int, text: str) -> Exception:
 
     from awsenv.aws import _from_reply
 
-    error = {"Error": {"Code": text, "Message": text}, "ResponseMetadata": {"HTTPStatusCode": status}}
-    return _from_reply(service, ClientError(error, "Operation"))
+    code = text if service in ("sts", "iam") else f"{text}Exception"  # without it, it isn't Identity Center's
+    error = {"Error": {"Code": code, "Message": text}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return _from_reply(service, f"{service}.example", ClientError(error, "Operation"))
 
 
 def answering(
@@ -310,7 +312,7 @@ def answering(
         Aws.assume_role = method(role or echo("sts"), "sts")  # type: ignore[method-assign]
         Aws.role_credentials = method(sso or echo("sso"), "sso")  # type: ignore[method-assign]
         Aws.renew_token = method(renewal or echo("sso-oidc"), "sso-oidc")  # type: ignore[method-assign]
-        Aws.account_roles = method(roles, "sso")  # type: ignore[method-assign]
+        Aws.roles = method(roles, "sso")  # type: ignore[method-assign]
         Aws.caller = method(caller or echo("sts"), "sts")  # type: ignore[method-assign]
         Aws.account_alias = method(alias, "iam")  # type: ignore[method-assign]
 

@@ -19,7 +19,7 @@ def run(world: World, request: UseRequest | None, as_json: bool) -> Outcome:
     notes: tuple[str, ...] = ()
     endpoint = world.env.get("AWS_ENDPOINT_URL_STS") or world.env.get("AWS_ENDPOINT_URL")
     if request is None and world.env.get("AWS_ACCESS_KEY_ID"):
-        credentials, region = _from_variables(world), world.env.get("AWS_REGION") or world.env.get("AWS_DEFAULT_REGION")
+        credentials, region = from_variables(world), world.env.get("AWS_REGION") or world.env.get("AWS_DEFAULT_REGION")
     else:
         profile = world.env.get("AWS_PROFILE") or world.env.get("AWSENV_PROFILE")
         if request is None and not profile:
@@ -39,7 +39,8 @@ def run(world: World, request: UseRequest | None, as_json: bool) -> Outcome:
     return Outcome(text + "\n", tuple(f"awsenv: {note}" for note in notes))
 
 
-def _from_variables(world: World) -> Credentials:
+def from_variables(world: World) -> Credentials:
+    """The keys in this shell's variables; raises Usage where half of them are missing."""
     secret = world.env.get("AWS_SECRET_ACCESS_KEY")
     if not secret:
         raise Usage("AWS_ACCESS_KEY_ID is set without AWS_SECRET_ACCESS_KEY", hint="awsenv use NAME")

@@ -1,0 +1,104 @@
+"""`sessions`: every login that the config knows, how long it lasts, and what hangs on it. No network."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+from awsenv import logins
+from awsenv.lease import Reading
+from awsenv.logins import Login
+from awsenv.model import Outcome
+from awsenv.ports import Ports, real
+from awsenv.render.table import table
+from awsenv.sources.sso import login_group
+from awsenv.store import FileStore, Store, open_store
+from awsenv.text import ago, left
+from awsenv.world import World
+
+
+@dataclass(frozen=True)
+class Row:
+    """One login. Times are epoch seconds. *state* is `none`, `live`, `renewable` (its token has ended) or `ended`."""
+
+    session: str | None
+    start_url: str
+    region: str
+    state: str
+    token_expires_at: int | None
+    renews: bool
+    renews_until: int | None
+    profiles: int
+    role_sessions: int
+    role_sessions_expire_at: int | None
+    login: str
+
+
+def run(world: World, as_json: bool, width: int, colour: bool) -> Outcome:
+    """A table for people, or JSON."""
+    reading = Reading.of(world)
+    store, _ = open_store(world.store_root)
+    ports = real(world, store)
+    found, wrong = logins.every(world, reading)
+    rows = [_row(login, ports, store) for login in found]
+    notes = tuple(line for error in wrong for line in error.lines(world.home))
+    if as_json:
+        return Outcome(json.dumps([asdict(row) for row in rows], indent=2) + "\n", notes)
+    if not rows:
+        return Outcome(notes=(*notes, "no sso-session and no Identity Center profile yet", "  hint: awsenv sso add"))
+    header = ("session", "portal", "region", "login", "hangs on it")
+    now = ports.now()
+    cells = [(row.session or "(legacy)", row.start_url, row.region, _login(row, now), _hangs(row, now)) for row in rows]
+    return Outcome(table(header, cells, max(width, 1), colour), notes)
+
+
+def _row(login: Login, ports: Ports, store: Store) -> Row:
+    session, now = login.session, ports.now()
+    token = ports.tokens.load(session.key)
+    held = store.of_login(login_group(session)) if isinstance(store, FileStore) else {}
+    ends = [c.expires_at for c in held.values() if c.expires_at is not None and c.expires_at > now]
+    renews = token is not None and token.is_refreshable(now) and not ports.tokens.is_dead(token)
+    if token is None:
+        state = "none"
+    elif token.expires_at > now:
+        state = "live"
+    else:
+        state = "renewable" if renews else "ended"
+    registered = token.registration_expires_at if token is not None else None
+    return Row(
+        session=session.name,
+        start_url=session.start_url,
+        region=session.region,
+        state=state,
+        token_expires_at=int(token.expires_at) if token is not None else None,
+        renews=renews,
+        renews_until=int(registered) if renews and registered is not None else None,
+        profiles=len(login.profiles),
+        role_sessions=len(ends),
+        role_sessions_expire_at=int(max(ends)) if ends else None,
+        login=session.login_command(login.profile),
+    )
+
+
+def _login(row: Row, now: float) -> str:
+    """AWS tells nobody when it ends a session; what it does tell is the token's end and the client's."""
+    if row.state == "none":
+        return f"none   ({row.login})"
+    assert row.token_expires_at is not None, "there is a token"
+    if row.state == "ended":
+        return f"ended {ago(now - row.token_expires_at)} ago   ({row.login})"
+    if row.state == "renewable":
+        return "token ended, renewed at the next use"
+    token = f"token {left(row.token_expires_at - now)}"
+    if not row.renews:
+        return f"{token}, then login again"
+    days = f", at most {int((row.renews_until - now) // 86400)} days" if row.renews_until is not None else ""
+    return f"{token}, renewed until AWS ends the session{days}"
+
+
+def _hangs(row: Row, now: float) -> str:
+    profiles = f"{row.profiles} profile{'' if row.profiles == 1 else 's'}"
+    if not row.role_sessions or row.role_sessions_expire_at is None:
+        return profiles
+    counted = f"{row.role_sessions} role session{'' if row.role_sessions == 1 else 's'}"
+    return f"{profiles}, {counted} ({left(row.role_sessions_expire_at - now)})"

@@ -1,0 +1,114 @@
+"""Which login is meant: an sso-session by its name, a profile's own, this shell's, or the only one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from awsenv.endpoints import endpoint_of
+from awsenv.errors import AwsenvError, Config, Usage
+from awsenv.lease import Reading, plan_for
+from awsenv.model import Profile, SsoSession, UseRequest
+from awsenv.sources.sso import SsoRole, scopes_of
+from awsenv.text import nearest, show, word
+from awsenv.world import World
+
+
+def named(world: World, reading: Reading, name: str | None) -> SsoSession:
+    """The login that *name*, an sso-session, a profile or a start URL, stands for; None: this shell's, or the only sso-session.
+
+    A session wins over a profile of the same name. Raises Config or Usage.
+    """
+    known = reading.config.section_names("sso-session")
+    if name is None:
+        current = world.env.get("AWSENV_PROFILE") or world.env.get("AWS_PROFILE")
+        if current:
+            try:
+                return of_profile(world, reading, current)
+            except AwsenvError:
+                pass  # this shell lives on something else, or its profile is gone: that decides nothing
+        if len(known) == 1:
+            return of_section(world, reading, known[0])
+        if not known:
+            raise Usage("there is no [sso-session] in your AWS config yet", hint="awsenv sso add")
+        listed = "   ".join(f"awsenv login {word(each)}" for each in known[:5])
+        raise Usage(f"which login? There are {len(known)} sso-sessions", hint=listed)
+    if name in known:
+        return of_section(world, reading, name)
+    if reading.config.has(name):
+        return of_profile(world, reading, name)
+    for login in every(world, reading)[0]:
+        if login.session.key == name:  # a legacy login has no other name of its own
+            return login.session
+    close = nearest(name, [*known, *reading.config.names()])
+    what = f'there is no sso-session and no profile "{show(name)}"'
+    raise Config(
+        what, None, f"did you mean {' or '.join(show(each) for each in close)}?" if close else "awsenv sso add"
+    )
+
+
+def of_section(world: World, reading: Reading, name: str) -> SsoSession:
+    """The login of `[sso-session name]`, without a profile's settings; raises Config where it can't be used."""
+    section = reading.config.section("sso-session", name)
+    assert section is not None, "the caller has its name from the file"
+    if section.problems:
+        raise Config(section.problems[0].what, section.problems[0].where)
+    for key in ("sso_start_url", "sso_region"):
+        if section.get(key) is None:
+            raise Config(f"[sso-session {word(show(name))}] has no {key}", section.where)
+    bare, trust = Profile("", {}, None), reading.settings.allow_endpoint_override
+    return SsoSession(
+        name=name,
+        start_url=section.settings["sso_start_url"].value,
+        region=section.settings["sso_region"].value,
+        asked_scopes=scopes_of(section.settings.get("sso_registration_scopes")),
+        portal_endpoint=endpoint_of("sso", bare, reading.config, world.env, trust),
+        oidc_endpoint=endpoint_of("sso_oidc", bare, reading.config, world.env, trust),
+        where=section.where,
+    )
+
+
+def of_profile(world: World, reading: Reading, name: str) -> SsoSession:
+    """The login at the root of the profile's chain; raises Config where its chain begins with something else."""
+    plan = plan_for(world, reading, UseRequest(name))
+    root = plan.steps[0]
+    if not isinstance(root, SsoRole):
+        profile = reading.config.profile(name)
+        raise Config(
+            f'"{show(name)}" needs no login to Identity Center: {root.title()}',
+            profile.where,
+            f"awsenv use {word(name)}",
+        )
+    return root.session
+
+
+@dataclass(frozen=True)
+class Login:
+    """A login that the config knows, and the profiles that hang on it. *profile* leads to it where it has no name."""
+
+    session: SsoSession
+    profiles: tuple[str, ...]
+
+    @property
+    def profile(self) -> str | None:
+        return self.profiles[0] if self.profiles else None
+
+
+def every(world: World, reading: Reading) -> tuple[list[Login], list[AwsenvError]]:
+    """All logins of the config, sso-sessions first, and what is wrong with those that can't be used."""
+    found: dict[str, tuple[SsoSession, list[str]]] = {}
+    wrong: list[AwsenvError] = []
+    for name in reading.config.section_names("sso-session"):
+        try:
+            session = of_section(world, reading, name)
+        except AwsenvError as error:
+            wrong.append(error)
+        else:
+            found[session.key] = (session, [])
+    for name in reading.config.names():
+        try:
+            root = plan_for(world, reading, UseRequest(name)).steps[0]
+        except AwsenvError:
+            continue  # `list` and `explain` say why; it is no login
+        if isinstance(root, SsoRole):
+            found.setdefault(root.session.key, (root.session, []))[1].append(name)
+    return [Login(session, tuple(profiles)) for session, profiles in found.values()], wrong

@@ -1,0 +1,79 @@
+"""A login that turns out to be needed in the middle of something else: whether a person is asked, and what then happens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from awsenv import turn
+from awsenv.errors import LoginNeeded
+from awsenv.login import Manner, log_in
+from awsenv.model import SsoSession, SsoToken
+from awsenv.ports import Asker, Ports
+from awsenv.renewal import live_token
+from awsenv.settings import Settings
+from awsenv.text import show
+
+# Set where a program works on a person's terminal without having been asked to by that person just now.
+UNASKED = ("DIRENV_IN_ENVRC", "AWSENV_HOOK", "CI")
+
+
+def manner_for(session: SsoSession, settings: Settings, device: bool = False, may_open: bool = True) -> Manner:
+    """How to log in to *session* by the person's settings."""
+    return Manner(device=device, may_open=may_open, command=settings.browsers.get(session.name or ""))
+
+
+def logged_in(error: LoginNeeded, env: Mapping[str, str], ports: Ports, settings: Settings, consented: bool) -> bool:
+    """Whether there is a login now where *error* found none; False where nobody was asked or the answer was no.
+
+    *consented*: the command line itself allows it. Raises what `login.log_in` raises.
+    """
+    session = error.session
+    if session is None or not _is_wanted(error, session, env, ports, settings, consented):
+        return False
+    log_in(session, ports, manner_for(session, settings), error.seen)
+    return True
+
+
+def token_with_login(session: SsoSession, env: Mapping[str, str], ports: Ports, settings: Settings) -> SsoToken:
+    """A live token, by a login where that takes one and the person agrees; raises as `renewal.live_token`."""
+    try:
+        return live_token(session, ports)
+    except LoginNeeded as error:
+        if not logged_in(error, env, ports, settings, consented=False):
+            raise
+    return live_token(session, ports)
+
+
+def _is_wanted(
+    error: LoginNeeded,
+    session: SsoSession,
+    env: Mapping[str, str],
+    ports: Ports,
+    settings: Settings,
+    consented: bool,
+) -> bool:
+    if consented:
+        return True
+    if (
+        settings.login_when_needed == "never"
+        or any(env.get(name) for name in UNASKED)
+        or not ports.asker.is_in_charge()
+    ):
+        return False
+    if settings.login_when_needed == "always" or _is_under_way(session, ports):
+        return True
+    return _says_yes(f"awsenv: {show(error.what, 500)}. Log in now?", ports.asker)
+
+
+def _is_under_way(session: SsoSession, ports: Ports) -> bool:
+    """Whether somebody is logging in to it right now: then there is nothing to ask, only to wait."""
+    with ports.tokens.locked(session.key, wait=False) as is_ours:
+        return not is_ours
+
+
+def _says_yes(question: str, asker: Asker) -> bool:
+    turn.wait_for_person(True)
+    try:
+        return asker.confirm(question, default=True)
+    finally:
+        turn.wait_for_person(False)

@@ -1,0 +1,172 @@
+"""A live Identity Center token without a person: when it is renewed, by whom, and what a failure leaves behind."""
+
+from __future__ import annotations
+
+import random
+import time
+
+from awsenv.errors import AwsenvError, Busy, LoginNeeded, TokenRejected, Unreachable
+from awsenv.model import SsoSession, SsoToken
+from awsenv.ports import Ports
+from awsenv.text import ago
+from awsenv.undisturbed import undisturbed
+
+RENEW_FROM = 600.0  # seconds before a token's end in which it is renewed while it still works
+RENEW_BY = 60.0  # below this it is as good as ended
+_PAUSE = 30.0  # seconds between two background workers for one session
+_PATIENCE = 6.0  # seconds after which a second try would keep a person waiting too long
+_LONGEST_PAUSE = 3.0  # seconds before that second try; what asks for more is left to the next call
+
+
+def check(session: SsoSession, ports: Ports, profile: str | None = None) -> SsoToken:
+    """The session's token as it lies there; raises LoginNeeded where only a person can bring one that works."""
+    token = ports.tokens.load(session.key)
+    if token is None:
+        raise _needed(f"there is no login for {session.title()} yet", session, profile)
+    if token.expires_at <= ports.now() and not token.is_refreshable(ports.now()):
+        raise ended(session, token, ports, profile)
+    return token
+
+
+def live_token(session: SsoSession, ports: Ports, profile: str | None = None) -> SsoToken:
+    """A token that works for a minute at least, renewed where that is due.
+
+    With more than a minute left it is handed out at once, and a worker in the background renews it. Raises LoginNeeded
+    (with the session), Unreachable or Storage. *profile* is for the hint: a legacy login is reached by its name.
+    """
+    token = check(session, ports, profile)
+    now = ports.now()
+    left = token.expires_at - now
+    if left > RENEW_FROM * random.uniform(0.9, 1.1) or not token.is_refreshable(now):
+        return token
+    if left > RENEW_BY:
+        _renew_later(session, token, ports)
+        return token
+    return renew(session, token, ports, profile)
+
+
+def renew(session: SsoSession, seen: SsoToken, ports: Ports, profile: str | None = None) -> SsoToken:
+    """The successor of *seen*, got by one process while the others wait for it; raises as `live_token`.
+
+    A login by somebody else (the AWS CLI, another machine on the same home) ends the waiting as well. Whoever waited for
+    a renewal that failed shares the failure: a hundred shells ask AWS once or twice, not a hundred times.
+    """
+    began = ports.now()
+
+    def is_replaced() -> bool:
+        latest = ports.tokens.load(session.key)
+        return latest is not None and _is_newer(latest, seen, ports.now())
+
+    with ports.tokens.locked(session.key, wait=True, is_done=is_replaced):
+        latest = ports.tokens.load(session.key)
+        if latest is None:
+            raise _needed(f"somebody has logged out of {session.title()}", session, profile)
+        if _is_newer(latest, seen, ports.now()):
+            return latest
+        if not latest.is_refreshable(ports.now()) or ports.tokens.is_dead(latest):
+            raise ended(session, latest, ports, profile)
+        _heed_trouble(session, began, ports)
+        return _spend(session, latest, ports, profile)
+
+
+def renew_in_background(session: SsoSession, ports: Ports) -> None:
+    """What the worker does: renew, unless somebody else is at it or a try is not due yet. Raises as `live_token`."""
+    with ports.tokens.locked(session.key, wait=False) as is_ours:
+        token = ports.tokens.load(session.key)
+        now = ports.now()
+        if not is_ours or token is None or token.expires_at - now > 1.1 * RENEW_FROM:
+            return
+        trouble = ports.tokens.trouble(session.key)
+        is_hopeless = not token.is_refreshable(now) or ports.tokens.is_dead(token)
+        if is_hopeless or (trouble is not None and now < trouble.next_attempt):
+            return
+        _spend(session, token, ports, None)
+
+
+def ended(session: SsoSession, token: SsoToken, ports: Ports, profile: str | None = None) -> LoginNeeded:
+    """The error for a login that is over."""
+    since = ports.now() - token.expires_at
+    when = f"ended {ago(since)} ago" if since > 0 else "was ended before its time"
+    error = _needed(f"the login for {session.title()} {when}", session, profile)
+    error.seen = token
+    return error
+
+
+def _needed(what: str, session: SsoSession, profile: str | None) -> LoginNeeded:
+    error = LoginNeeded(what, session.where, session.login_command(profile))
+    error.session = session
+    return error
+
+
+def _is_newer(latest: SsoToken, seen: SsoToken, now: float) -> bool:
+    return latest.access_token != seen.access_token and latest.expires_at - now > RENEW_BY
+
+
+def _renew_later(session: SsoSession, token: SsoToken, ports: Ports) -> None:
+    now = ports.now()
+    trouble = ports.tokens.trouble(session.key)
+    if ports.tokens.is_dead(token) or (trouble is not None and now < trouble.next_attempt):
+        return
+    try:
+        if ports.tokens.may_start_worker(session.key, now, _PAUSE):
+            ports.background.renew_login(session)
+    except AwsenvError:
+        return  # it still works; whatever hindered the renewal will say so when it counts
+
+
+def _heed_trouble(session: SsoSession, began: float, ports: Ports) -> None:
+    """Raise what a failed renewal of somebody else's says to us, too: one that ended while we waited, or AWS's wish to wait."""
+    trouble = ports.tokens.trouble(session.key)
+    if trouble is None:
+        return
+    wait = trouble.next_attempt - ports.now()
+    if trouble.is_busy and wait > 0:
+        raise Busy(trouble.what, wait, f"AWS asked us to wait; in {wait:.0f} s it can be tried again")
+    if trouble.at >= began:
+        raise Unreachable(trouble.what, hint="check the network (a VPN, a proxy?) and try again")
+
+
+def _spend(session: SsoSession, token: SsoToken, ports: Ports, profile: str | None) -> SsoToken:
+    """Exchange the refresh token, which may be good for one exchange only, and keep what comes back. Called under the lock."""
+    # The room is proven first; Ctrl-C, a hang-up and a TERM wait until what AWS has issued is on the disk.
+    with ports.tokens.successor(session.key) as place, undisturbed(ports.asker.say):
+        try:
+            renewed = _exchange(session, token, ports)
+        except TokenRejected:
+            latest = ports.tokens.load(session.key)
+            if latest is None or latest.refresh_token == token.refresh_token or not latest.is_refreshable(ports.now()):
+                ports.tokens.mark_dead(token)
+                raise ended(session, token, ports, profile) from None
+            # Whoever does without our lock (the AWS CLI, an SDK) was quicker: its token, once.
+            try:
+                renewed = _exchange(session, latest, ports)
+            except TokenRejected:
+                ports.tokens.mark_dead(latest)
+                raise ended(session, latest, ports, profile) from None
+        place.keep(renewed)
+        ports.tokens.clear_trouble(session.key)
+        return renewed
+
+
+def _exchange(session: SsoSession, token: SsoToken, ports: Ports) -> SsoToken:
+    """One try, and a second one where the first got no answer, or a late or a busy one. The rest is noted for everybody."""
+    began = ports.now()
+    try:
+        return ports.aws.renew_token(token, session)
+    except Unreachable as error:
+        pause = error.retry_after if isinstance(error, Busy) and error.retry_after else random.uniform(0.1, 1.0)
+        if pause > _LONGEST_PAUSE or ports.now() - began > _PATIENCE:
+            _note(session, error, ports)
+            raise
+    time.sleep(pause)
+    try:
+        return ports.aws.renew_token(token, session)
+    except Unreachable as error:
+        _note(session, error, ports)
+        raise
+
+
+def _note(session: SsoSession, error: Unreachable, ports: Ports) -> None:
+    is_busy = isinstance(error, Busy) and error.is_throttled
+    retry_after = error.retry_after if isinstance(error, Busy) else None
+    ports.tokens.note_trouble(session.key, ports.now(), error.what, retry_after, is_busy)
