@@ -238,11 +238,17 @@ __awsenv_complete() {
     elif [[ -z $dashes && $cur == -* ]]; then
         __awsenv_complete_options
     elif [[ -z $verb ]]; then
-        __awsenv_complete_words use off refresh current whoami console list explain export exec init setup settings demo sso
+        __awsenv_complete_words use off refresh current whoami login logout sessions console list explain export exec init setup settings demo sso
     elif ((place == 0)); then
         case $verb in
             sso) __awsenv_complete_words import ;;
             'sso import') __awsenv_complete_reply "$(__awsenv_complete_profiles sso-session)" ;;
+            login | logout)
+                __awsenv_complete_reply "$(
+                    (__awsenv_complete_profiles sso-session)
+                    __awsenv_complete_profiles
+                )"
+                ;;
             use | whoami | console | explain | export | exec)
                 __awsenv_complete_reply "$(
                     [[ $verb != use || -n $cur || -n $dashes ]] || \builtin printf '%s\n' -
@@ -294,11 +300,13 @@ __awsenv_complete_options() {
         '') __awsenv_complete_words --help --version ;;
         use) __awsenv_complete_words - --region --duration --fresh --as --help ;;
         refresh) __awsenv_complete_words --fresh --help ;;
-        current | whoami) __awsenv_complete_words --json --help ;;
+        login) __awsenv_complete_words --device --no-browser --fresh --help ;;
+        logout) __awsenv_complete_words --all --help ;;
+        current | whoami | sessions) __awsenv_complete_words --json --help ;;
         console) __awsenv_complete_words --service --region --print --help ;;
         list) __awsenv_complete_words --json --names --help ;;
         explain) __awsenv_complete_words --json --region --duration --help ;;
-        export) __awsenv_complete_words --format --show --region --duration --fresh --help ;;
+        export) __awsenv_complete_words --format --show --allow-login --region --duration --fresh --help ;;
         exec) __awsenv_complete_words --region --duration --fresh -- --help ;;
         init) __awsenv_complete_words --values --help ;;
         setup) __awsenv_complete_words --yes --remove --print --help ;;

@@ -25,6 +25,9 @@ VERBS = {
     "refresh",
     "current",
     "whoami",
+    "login",
+    "logout",
+    "sessions",
     "console",
     "list",
     "explain",
@@ -42,10 +45,13 @@ OPTIONS = {
     "refresh": {"--fresh"},
     "current": {"--json"},
     "whoami": {"--json"},
+    "login": {"--device", "--no-browser", "--fresh"},
+    "logout": {"--all"},
+    "sessions": {"--json"},
     "console": {"--service", "--region", "--print"},
     "list": {"--json", "--names"},
     "explain": {"--json", "--region", "--duration"},
-    "export": {"--format", "--show", "--region", "--duration", "--fresh"},
+    "export": {"--format", "--show", "--allow-login", "--region", "--duration", "--fresh"},
     "exec": {"--region", "--duration", "--fresh"},
     "init": {"--values"},
     "setup": {"--yes", "--remove", "--print"},
@@ -300,6 +306,8 @@ def test_sessions_are_offered_where_one_is_meant_and_profiles_are_not(open_termi
             '[sso-session "x$(touch PWN)"]\n[sso-session h\x1b[31m]\n[sso-session a b]\n'
         )
         assert terminal.enter("awsenv sso import co") == ["sso", "import", "corp"], shell
+        assert terminal.enter("awsenv login tw") == ["login", "two words"], shell
+        assert terminal.enter("awsenv logout corp-") == ["logout", "corp-dev"], shell
         assert terminal.enter("awsenv sso import --yes --names x tw") == ["sso", "import", "--yes", "--names", "x", "two words"]
         assert terminal.enter("awsenv sso import x\\$") == ["sso", "import", "x$(touch PWN)"], shell
         assert len(terminal.offers("awsenv sso import ") - {"--"}) == 3, shell
