@@ -62,12 +62,10 @@ def _open_standard_streams() -> None:
             os.open("/dev/null", os.O_RDWR)  # takes the lowest free number, which is this one
 
 
-def emit(stdout: bytes, said: str, code: int) -> int:
+def emit(stdout: bytes, line: str, code: int) -> int:
     """Say, then answer: the statements go out last and in one piece, so that a shim never evals half of them."""
-    from awsenv.text import show
-
-    if said:
-        write(2, f"{show(said, 500)}\n".encode("utf-8", "surrogateescape"))
+    if line:
+        write(2, said((line,)))
     return _ended(code, write(1, stdout))
 
 

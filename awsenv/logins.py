@@ -26,12 +26,7 @@ def named(world: World, reading: Reading, name: str | None) -> SsoSession:
                 return of_profile(world, reading, current)
             except AwsenvError:
                 pass  # this shell lives on something else, or its profile is gone: that decides nothing
-        if len(known) == 1:
-            return of_section(world, reading, known[0])
-        if not known:
-            raise Usage("there is no [sso-session] in your AWS config yet", hint="awsenv sso add")
-        listed = "   ".join(f"awsenv login {word(each)}" for each in known[:5])
-        raise Usage(f"which login? There are {len(known)} sso-sessions", hint=listed)
+        return of_section(world, reading, section_name(reading, None, "awsenv login"))
     if name in known:
         return of_section(world, reading, name)
     if reading.config.has(name):
@@ -44,6 +39,23 @@ def named(world: World, reading: Reading, name: str | None) -> SsoSession:
     raise Config(
         what, None, f"did you mean {' or '.join(show(each) for each in close)}?" if close else "awsenv sso add"
     )
+
+
+def section_name(reading: Reading, name: str | None, verb: str) -> str:
+    """The sso-session *name*, or the only one; raises Usage where *verb* needs one named, Config where there is none such."""
+    known = reading.config.section_names("sso-session")
+    if name is None:
+        if len(known) == 1:
+            return known[0]
+        if not known:
+            raise Usage("there is no [sso-session] in your AWS config yet", hint="awsenv sso add")
+        listed = "\n".join(f"{verb} {word(each)}" for each in known[:9])
+        raise Usage(f"which sso-session? There are {len(known)} of them", hint=listed)
+    if name not in known:
+        close = nearest(name, known)
+        hint = f"did you mean {' or '.join(show(each) for each in close)}?" if close else "awsenv sso add"
+        raise Config(f'there is no [sso-session] "{show(name)}"', hint=hint)
+    return name
 
 
 def of_section(world: World, reading: Reading, name: str) -> SsoSession:

@@ -10,10 +10,9 @@ from awsenv.lease import Reading
 from awsenv.logins import Login
 from awsenv.model import Outcome
 from awsenv.ports import Ports, real
-from awsenv.render.table import table
 from awsenv.sources.sso import login_group
 from awsenv.store import FileStore, Store, open_store
-from awsenv.text import ago, left
+from awsenv.text import ago, left, show
 from awsenv.world import World
 
 
@@ -34,8 +33,8 @@ class Row:
     login: str
 
 
-def run(world: World, as_json: bool, width: int, colour: bool) -> Outcome:
-    """A table for people, or JSON."""
+def run(world: World, as_json: bool) -> Outcome:
+    """Three lines a login for people, JSON for programs."""
     reading = Reading.of(world)
     store, _ = open_store(world.store_root)
     ports = real(world, store)
@@ -46,10 +45,11 @@ def run(world: World, as_json: bool, width: int, colour: bool) -> Outcome:
         return Outcome(json.dumps([asdict(row) for row in rows], indent=2) + "\n", notes)
     if not rows:
         return Outcome(notes=(*notes, "no sso-session and no Identity Center profile yet", "  hint: awsenv sso add"))
-    header = ("session", "portal", "region", "login", "hangs on it")
     now = ports.now()
-    cells = [(row.session or "(legacy)", row.start_url, row.region, _login(row, now), _hangs(row, now)) for row in rows]
-    return Outcome(table(header, cells, max(width, 1), colour), notes)
+    blocks = (
+        (f"{row.session or '(legacy)'}   {row.start_url}   {row.region}", _login(row, now), _hangs(row, now)) for row in rows
+    )
+    return Outcome("".join(f"{show(first)}\n  {login}\n  {hangs}\n" for first, login, hangs in blocks), notes)
 
 
 def _row(login: Login, ports: Ports, store: Store) -> Row:
@@ -83,17 +83,16 @@ def _row(login: Login, ports: Ports, store: Store) -> Row:
 def _login(row: Row, now: float) -> str:
     """AWS tells nobody when it ends a session; what it does tell is the token's end and the client's."""
     if row.state == "none":
-        return f"none   ({row.login})"
+        return f"not logged in: {row.login}"
     assert row.token_expires_at is not None, "there is a token"
     if row.state == "ended":
-        return f"ended {ago(now - row.token_expires_at)} ago   ({row.login})"
+        return f"ended {ago(now - row.token_expires_at)} ago: {row.login}"
+    days = f" (in {int((row.renews_until - now) // 86400)} days at the latest)" if row.renews_until is not None else ""
+    until = f"renewed until AWS ends the session{days}"
     if row.state == "renewable":
-        return "token ended, renewed at the next use"
+        return f"token ended {ago(now - row.token_expires_at)} ago; at the next use it is {until}"
     token = f"token {left(row.token_expires_at - now)}"
-    if not row.renews:
-        return f"{token}, then login again"
-    days = f", at most {int((row.renews_until - now) // 86400)} days" if row.renews_until is not None else ""
-    return f"{token}, renewed until AWS ends the session{days}"
+    return f"{token}, {until}" if row.renews else f"{token}, then: {row.login}"
 
 
 def _hangs(row: Row, now: float) -> str:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
-import stat
 import sys
 from dataclasses import dataclass
 
@@ -14,6 +12,7 @@ from awsenv.errors import Config, Storage, Usage
 from awsenv.model import Outcome, Where
 from awsenv.ports import Asker, real
 from awsenv.render.shells import DIALECTS, is_exportable
+from awsenv.replacing import obstacle, read_whole, replace
 from awsenv.store import NoStore, make_private_folder, write_private
 from awsenv.text import show
 from awsenv.world import World
@@ -130,7 +129,7 @@ def _take_out(world: World, change: Change, yes: bool, asker: Asker) -> Outcome:
 
 def _agreed(world: World, change: Change, yes: bool, asker: Asker) -> tuple[str, ...] | None:
     """What is still to be shown of a change that may be made; None where the person said no. Raises what forbids it."""
-    if not change.is_rc_done and (reason := _obstacle(change.rc)):
+    if not change.is_rc_done and (reason := obstacle(change.rc.target)):
         raise change.not_done(reason)
     if "SUDO_UID" in world.env and os.stat(world.home).st_uid != os.geteuid():
         raise Usage(f"{world.home} is somebody else's home", hint=f"awsenv setup {change.shell}   (without sudo)")
@@ -236,16 +235,9 @@ def _read_rc(shell: str, path: str) -> Rc:
 
 
 def _read(path: str) -> str | None:
-    """A regular file's text, every byte kept; None where there is none. Raises OSError for all else (a FIFO would block)."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(0, "it is not a regular file")
-    with open(descriptor, "rb") as file:
-        return file.read().decode("utf-8", "surrogateescape")
+    """A regular file's text, every byte kept; None where there is none. Raises OSError for all else."""
+    data = read_whole(path)
+    return None if data is None else data.decode("utf-8", "surrogateescape")
 
 
 def _read_shim(path: str) -> str | None:
@@ -256,19 +248,6 @@ def _read_shim(path: str) -> str | None:
         return None
     except OSError:
         return ""
-
-
-def _obstacle(rc: Rc) -> str | None:
-    """Why the rc file can't be replaced; asked beforehand, so that nobody says yes to what can't be."""
-    folder = os.path.dirname(rc.target)
-    if rc.text is not None:
-        if not os.access(rc.target, os.W_OK):
-            return "it is read-only"
-        if os.stat(rc.target).st_nlink > 1:
-            return "it has a second name (a hard link), and replacing it would part the two"
-    while not os.path.lexists(folder):
-        folder = os.path.dirname(folder)
-    return None if os.access(folder, os.W_OK | os.X_OK) else f"the folder {show(folder)} is read-only"
 
 
 # Writing
@@ -298,33 +277,6 @@ def _write_rc(change: Change) -> None:
         if change.rc_text is None:
             os.unlink(change.rc.target)
         else:
-            _replace(change.rc.target, change.rc_text)
+            replace(change.rc.target, change.rc_text.encode("utf-8", "surrogateescape"), 0o644)
     except OSError as error:
         raise change.not_done(error.strerror or type(error).__name__) from None
-
-
-def _replace(path: str, text: str) -> None:
-    """Put *text* at *path* in one step, with the mode and the owner that were there; a new file gets 0644. Raises OSError."""
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    try:
-        was = os.stat(path)
-    except FileNotFoundError:
-        was = None
-    temporary = f"{os.path.dirname(path)}/.awsenv-{os.getpid()}-{random.getrandbits(48):012x}.tmp"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(temporary, flags, 0o600 if was else 0o644)
-    try:
-        with open(descriptor, "wb") as file:
-            if was:
-                now = os.fstat(descriptor)
-                if (now.st_uid, now.st_gid) != (was.st_uid, was.st_gid):
-                    os.fchown(descriptor, was.st_uid, was.st_gid)
-                os.fchmod(descriptor, stat.S_IMODE(was.st_mode))
-            file.write(text.encode("utf-8", "surrogateescape"))
-            file.flush()
-            os.fsync(descriptor)
-        os.rename(temporary, path)
-    except BaseException:  # Ctrl-C too
-        if os.path.lexists(temporary):
-            os.unlink(temporary)
-        raise
