@@ -30,6 +30,7 @@ The codemap. A verb comes in at the top and leaves at the bottom.
     commands/      one verb a file → Outcome;  rcfile.py  a shell's rc text with our lines in it, and without
     portal.py      what a person has in Identity Center;  naming.py  profile names for it;  imported.py  both as rows
     config_writer.py  the AWS config text with our block in it;  replacing.py  a person's own file, replaced in one step
+    picker.py      a list on the terminal, searched by typing;  answers.py  a question asked until its answer will do
     console.py     the web console's URLs;  services.py  its services by name
     render/        shells.py: how a shell sets a variable;  formats.py: what `export` prints;  table.py
     demo/          a fake AWS on loopback, for `awsenv demo` and for the tests

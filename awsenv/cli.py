@@ -182,7 +182,7 @@ def sessions(ctx: typer.Context, as_json: Json = False) -> Outcome:
     """Show every login, how long it lasts, and what hangs on it."""
     from awsenv.commands.sessions import run
 
-    return run(ctx.obj, as_json, *_screen(ctx.obj))
+    return run(ctx.obj, as_json)
 
 
 @app.command("list")
@@ -356,6 +356,31 @@ def sso_import(
     )
 
 
+@sso.command("add")
+def sso_add(
+    ctx: typer.Context,
+    session: Annotated[Optional[str], typer.Option(help="An sso-session, there already or new.", metavar="NAME")] = None,
+    start_url: Annotated[Optional[str], typer.Option(help="Start URL of the portal.", metavar="URL")] = None,
+    region: Annotated[Optional[str], typer.Option(help="Region of the portal.", metavar="REGION")] = None,
+    scopes: Annotated[Optional[str], typer.Option(help="Registration scopes.", metavar="SCOPES")] = None,
+    account: Annotated[Optional[str], typer.Option(help="Accounts of this name or id.", metavar="GLOB")] = None,
+    role: Annotated[Optional[str], typer.Option(help="The role there.", metavar="ROLE")] = None,
+    profile: Annotated[Optional[str], typer.Option(help="Name of the profile.", metavar="NAME")] = None,
+    profile_region: Annotated[Optional[str], typer.Option(help="Region of the profile.", metavar="REGION")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask for what has a default, nor whether to write.")] = False,
+    device: Annotated[bool, typer.Option("--device", help="Log in by a code on any device.")] = False,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Show the link, open nothing.")] = False,
+) -> Outcome:
+    """Add a login and profiles of it to the AWS config file; asks for what no option says."""
+    from awsenv.commands.sso_add import Request, run
+    from awsenv.commands.sso_import import Face
+
+    answers = (session, start_url, region, scopes, account, role, profile, profile_region)
+    paints = "NO_COLOR" not in ctx.obj.env and ctx.obj.env.get("TERM") != "dumb"
+    face = Face(paints and os.isatty(1), paints, os.isatty(2) and ctx.obj.env.get("TERM") != "dumb")
+    return run(ctx.obj, Request(*answers, yes, device, not no_browser), face)
+
+
 @app.command("renew-login", hidden=True)
 def renew_login(ctx: typer.Context, session: str) -> Outcome:
     """What a background worker runs."""
@@ -388,10 +413,14 @@ def dispatch(argv: list[str], world: World, to_terminal: bool) -> Outcome:
     channel_is_terminal = to_terminal
     try:
         result = typer.main.get_command(app).main(args=argv, prog_name="awsenv", standalone_mode=False, obj=world)
+    except typer.Abort:  # Ctrl-C, as older ones have it
+        raise KeyboardInterrupt from None
     except _UsageError as error:
         known = [" ".join(argv[:count]) for count in (2, 1) if " ".join(argv[:count]) in verbs()]
         message = error.format_message()  # type: ignore[attr-defined]
         raise Usage(message, hint=" ".join(["awsenv", *known[:1], "--help"])) from None
     if isinstance(result, Outcome):
         return result
+    if result == 130:  # Ctrl-C, which Typer keeps to itself; a person is told that it was heard
+        raise KeyboardInterrupt
     return Outcome(exit_code=result if isinstance(result, int) else 0)

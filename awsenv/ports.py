@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
-from awsenv.model import Account, Credentials, DeviceCode, Registration, SsoSession, SsoToken, Trouble, Where
+from awsenv.model import Account, Credentials, DeviceCode, Refusal, Registration, SsoSession, SsoToken, Trouble, Where
 
 if TYPE_CHECKING:
     from awsenv.store import Store
@@ -70,8 +70,9 @@ class AwsApi(Protocol):
     def redirect_of(self, url: str) -> str | None:
         """Where one request for *url* is redirected to, without going there; None where it isn't."""
 
-    def renew_token(self, token: SsoToken, session: SsoSession) -> SsoToken:
-        """CreateToken with the refresh token; TokenRejected where AWS refuses it for good. One request, not repeated."""
+    def renew_token(self, token: SsoToken, session: SsoSession, seconds: float) -> SsoToken:
+        """CreateToken with the refresh token; TokenRejected where AWS refuses it for good. One request, not repeated, given
+        up after *seconds*; Unanswered where the token may be spent."""
 
     def caller(self, credentials: Credentials, *, region: str | None, endpoint: str | None) -> tuple[str, str, str]:
         """STS GetCallerIdentity: (account id, ARN, user id)."""
@@ -113,7 +114,7 @@ class Asker(Protocol):
         """What the person types behind *question*; raises Usage without a terminal, Interrupted on Ctrl-C or Ctrl-D."""
 
     def pick(self, rows: Sequence[tuple[str, ...]], prompt: str, several: bool) -> list[int]:
-        """The numbers of the *rows* that the person takes from a list; raises Usage without one, Interrupted on Esc or Ctrl-C."""
+        """The numbers of the *rows* that the person takes from a list; raises Usage without a terminal, Interrupted on Esc."""
 
     def say(self, text: str, link: str | None = None) -> None:
         """Put *text* (several lines) before the person now, on stderr; what isn't printable in it is shown escaped."""
@@ -192,6 +193,12 @@ class TokenCache(Protocol):
 
     def mark_dead(self, token: SsoToken) -> None:
         """Remember that, so that nobody asks again."""
+
+    def refusal(self, token: SsoToken, name: str, now: float) -> Refusal | None:
+        """What AWS answered in the last minute when *token* was used for *name*, if that was a no."""
+
+    def note_refusal(self, token: SsoToken, name: str, now: float, what: str, hint: str | None) -> None:
+        """Remember that for a minute, for every process."""
 
 
 class Background(Protocol):

@@ -154,8 +154,7 @@ class Terminal:
 
     def show_qr(self, url: str) -> None:
         """*url* for a phone's camera, where stderr is a terminal that has the room and the characters."""
-        locale = self._env.get("LC_ALL") or self._env.get("LC_CTYPE") or self._env.get("LANG") or ""
-        if not os.isatty(2) or self._env.get("TERM") in (None, "dumb") or "utf" not in locale.lower():
+        if not os.isatty(2) or self._env.get("TERM") in (None, "dumb") or not self._has_utf8():
             return
         import io
 
@@ -168,6 +167,12 @@ class Terminal:
         if size.columns >= len(rows[0]) + 2 and size.lines >= len(rows) + 8:
             # Dark on light whatever the terminal's own colours: not every camera reads the reverse.
             _to_stderr("".join(f"  \033[97;40m{row}\033[0m\n" for row in rows))
+
+    def _has_utf8(self) -> bool:
+        env = self._env
+        if env.get("LANG") in ("C", "POSIX") and not env.get("LC_ALL"):
+            return False  # an LC_CTYPE beside it is Python's own doing (PEP 538)
+        return "utf" in (env.get("LC_ALL") or env.get("LC_CTYPE") or env.get("LANG") or "").lower()
 
     def _has_links(self) -> bool:
         env = self._env

@@ -210,6 +210,7 @@ __awsenv_complete() {
                 --) dashes=yes ;;
                 --region | --duration | --as | --format | --shell | --service) value=$word ;;
                 --role-over | --account | --role) value=$word ;;
+                --session | --start-url | --scopes | --profile | --profile-region) value=$word ;;
                 --names) [[ $verb != 'sso import' ]] || value=$word ;; # for `list` it takes none
                 -?*) ;;
                 *)
@@ -241,7 +242,7 @@ __awsenv_complete() {
         __awsenv_complete_words use off refresh current whoami login logout sessions console list explain export exec init setup settings demo sso
     elif ((place == 0)); then
         case $verb in
-            sso) __awsenv_complete_words import ;;
+            sso) __awsenv_complete_words import add ;;
             'sso import') __awsenv_complete_reply "$(__awsenv_complete_profiles sso-session)" ;;
             login | logout)
                 __awsenv_complete_reply "$(
@@ -265,7 +266,11 @@ __awsenv_complete() {
 __awsenv_complete_value() {
     \builtin local values
     case $value in
-        --region)
+        --session)
+            [[ -n $1 ]] || __awsenv_complete_reply "$(__awsenv_complete_profiles sso-session)"
+            \builtin return 0
+            ;;
+        --region | --profile-region)
             values=(
                 af-south-1 ap-east-1 ap-east-2 ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-south-1 ap-south-2
                 ap-southeast-1 ap-southeast-2 ap-southeast-3 ap-southeast-4 ap-southeast-5 ap-southeast-6 ap-southeast-7
@@ -313,6 +318,10 @@ __awsenv_complete_options() {
         settings) __awsenv_complete_words --json --template --help ;;
         'sso import')
             __awsenv_complete_words --names --region --role-over --account --role --prune --yes --dry-run --json --help
+            ;;
+        'sso add')
+            __awsenv_complete_words --session --start-url --region --scopes --account --role --profile --profile-region \
+                --yes --device --no-browser --help
             ;;
         demo) __awsenv_complete_words --shell -- --help ;;
         *) __awsenv_complete_words --help ;;

@@ -20,6 +20,8 @@ function __awsenv_complete_at
             set dashes yes
         else if contains -- "$token" --region --duration --as --format --shell --service --role-over --account --role
             set value yes
+        else if contains -- "$token" --session --start-url --scopes --profile --profile-region
+            set value yes
         else if test "$token" = --names -a "$verb" = 'sso import' # for `list` it takes none
             set value yes
         else if string match -q -- '-?*' "$token"
@@ -197,6 +199,7 @@ complete -c awsenv -n '__awsenv_complete_at name use whoami login logout console
 complete -c awsenv -n '__awsenv_complete_at name login logout' -a '(__awsenv_complete_sessions)'
 complete -c awsenv -n '__awsenv_complete_at name use' -a - -d 'The identity before this one'
 complete -c awsenv -n '__awsenv_complete_at name sso' -a import -d 'Write every account and role of a login as profiles'
+complete -c awsenv -n '__awsenv_complete_at name sso' -a add -d 'Add a login and profiles of it, by a conversation'
 complete -c awsenv -n '__awsenv_complete_at name "sso import"' -a '(__awsenv_complete_sessions)'
 complete -c awsenv -n '__awsenv_complete_at name init setup' -a 'bash zsh fish'
 complete -c awsenv -n '__awsenv_complete_at mark exec demo' -a -- -d 'The command follows'
@@ -244,4 +247,15 @@ complete -c awsenv -n '__awsenv_complete_at option "sso import"' -l prune -d 'Re
 complete -c awsenv -n '__awsenv_complete_at option "sso import"' -l yes -d "Don't ask"
 complete -c awsenv -n '__awsenv_complete_at option "sso import"' -l dry-run -d 'Show the change, make none'
 complete -c awsenv -n '__awsenv_complete_at option "sso import"' -l json -d 'Print JSON'
+complete -c awsenv -n '__awsenv_complete_at option "sso add"' -l session -x -a '(__awsenv_complete_sessions)' -d 'An sso-session, there already or new'
+complete -c awsenv -n '__awsenv_complete_at option "sso add"' -l start-url -x -d 'Start URL of the portal'
+complete -c awsenv -n '__awsenv_complete_at option "sso add"' -l region -x -a "$regions" -d 'Region of the portal'
+complete -c awsenv -n '__awsenv_complete_at option "sso add"' -l scopes -x -d 'Registration scopes'
+complete -c awsenv -n '__awsenv_complete_at option "sso add"' -l account -x -d 'Accounts of this name or id'
+complete -c awsenv -n '__awsenv_complete_at option "sso add"' -l role -x -d 'The role there'
+complete -c awsenv -n '__awsenv_complete_at option "sso add"' -l profile -x -d 'Name of the profile'
+complete -c awsenv -n '__awsenv_complete_at option "sso add"' -l profile-region -x -a "$regions" -d 'Region of the profile'
+complete -c awsenv -n '__awsenv_complete_at option "sso add"' -l yes -d "Don't ask for what has a default"
+complete -c awsenv -n '__awsenv_complete_at option "sso add"' -l device -d 'Log in by a code on any device'
+complete -c awsenv -n '__awsenv_complete_at option "sso add"' -l no-browser -d 'Show the link, open nothing'
 complete -c awsenv -n '__awsenv_complete_at option demo' -l shell -x -a 'bash zsh fish' -d 'Shell to open, instead of your own'

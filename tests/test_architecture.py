@@ -104,7 +104,7 @@ MAY_USE = {
     "moto werkzeug flask": {"demo/"},
     "typer click": {"cli.py"},
     "rich": {"render/table.py", "render/progress.py"},
-    "termios tty pty getpass curses": {"terminal.py"},
+    "termios tty pty getpass curses prompt_toolkit questionary": {"terminal.py", "picker.py"},
     "subprocess": {"terminal.py", "process.py", "demo/"},
     "multiprocessing asyncio concurrent": {"demo/"},
     "os.fork os.forkpty os.system os.popen os.posix_spawn os.posix_spawnp os.spawnv os.spawnvp": {

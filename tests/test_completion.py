@@ -65,6 +65,10 @@ BELOW = {
         "import": {
             "--names", "--region", "--role-over", "--account", "--role", "--prune", "--yes", "--dry-run", "--json"
         },
+        "add": {
+            "--session", "--start-url", "--region", "--scopes", "--account", "--role", "--profile", "--profile-region",
+            "--yes", "--device", "--no-browser",
+        },
     },
 }  # fmt: skip
 
@@ -309,6 +313,7 @@ def test_sessions_are_offered_where_one_is_meant_and_profiles_are_not(open_termi
         assert terminal.enter("awsenv login tw") == ["login", "two words"], shell
         assert terminal.enter("awsenv logout corp-") == ["logout", "corp-dev"], shell
         assert terminal.enter("awsenv sso import --yes --names x tw") == ["sso", "import", "--yes", "--names", "x", "two words"]
+        assert terminal.enter("awsenv sso add --session tw") == ["sso", "add", "--session", "two words"], shell
         assert terminal.enter("awsenv sso import x\\$") == ["sso", "import", "x$(touch PWN)"], shell
         assert len(terminal.offers("awsenv sso import ") - {"--"}) == 3, shell
         assert not terminal.offers("awsenv sso import corp c"), shell
@@ -320,6 +325,9 @@ def test_sessions_are_offered_where_one_is_meant_and_profiles_are_not(open_termi
     [
         ("awsenv sso im", ["sso", "import"]),
         ("awsenv sso import --dry", ["sso", "import", "--dry-run"]),
+        ("awsenv sso a", ["sso", "add"]),
+        ("awsenv sso add --start-url x --profile-r", ["sso", "add", "--start-url", "x", "--profile-region"]),
+        ("awsenv sso add --profile y --profile-region eusc", ["sso", "add", "--profile", "y", "--profile-region", "eusc-de-east-1"]),
         ("awsenv sso import --region eusc", ["sso", "import", "--region", "eusc-de-east-1"]),
         ("awsenv ref", ["refresh"]),
         ("awsenv use x --region eusc", ["use", "x", "--region", "eusc-de-east-1"]),
