@@ -20,7 +20,7 @@ from botocore.httpsession import URLLib3Session
 from botocore.utils import get_environ_proxies
 
 from awsenv import __version__, tokens
-from awsenv.errors import AwsenvError, Busy, Config, Denied, LoginNeeded, TokenRejected, Unreachable
+from awsenv.errors import AwsenvError, Busy, Config, Denied, LoginNeeded, TokenRejected, Unanswered, Unreachable
 from awsenv.model import Account, Credentials, DeviceCode, Registration, SsoSession, SsoToken
 
 if TYPE_CHECKING:
@@ -293,7 +293,7 @@ class Aws:
             raise Unreachable(f"{host} answered {reply.status_code}")
         return None
 
-    def renew_token(self, token: SsoToken, session: SsoSession) -> SsoToken:
+    def renew_token(self, token: SsoToken, session: SsoSession, seconds: float = DEADLINE) -> SsoToken:
         client = self._client("sso-oidc", session.region, session.oidc_endpoint, attempts=1)
         with _translated("sso-oidc", client):
             reply = _within(
@@ -302,7 +302,8 @@ class Aws:
                     clientId=token.client_id,
                     clientSecret=token.client_secret,
                     refreshToken=token.refresh_token,
-                )
+                ),
+                seconds,
             )
             expires_at = self._now() + reply["expiresIn"]
             return tokens.renewed(token, reply["accessToken"], expires_at, reply.get("refreshToken"))
@@ -416,8 +417,8 @@ class Aws:
         return str(regions[0])
 
 
-def _within(call: Callable[[], _T]) -> _T:
-    """*call*'s result, or Unreachable after DEADLINE: a hanging name look-up heeds no timeout, so a thread takes it."""
+def _within(call: Callable[[], _T], seconds: float = DEADLINE) -> _T:
+    """*call*'s result, or Unreachable after *seconds*: a hanging name look-up heeds no timeout, so a thread takes it."""
     result: list[_T] = []
     failure: list[BaseException] = []
 
@@ -429,11 +430,11 @@ def _within(call: Callable[[], _T]) -> _T:
 
     worker = threading.Thread(target=work, daemon=True)
     worker.start()
-    worker.join(DEADLINE)
+    worker.join(seconds)
     if failure:
         raise failure[0]
     if not result:
-        raise Unreachable(f"no answer from AWS in {DEADLINE:.0f} s")
+        raise Unreachable(f"no answer from AWS in {seconds:.0f} s")
     return result[0]
 
 
@@ -457,6 +458,8 @@ def _reaching(host: str) -> Iterator[None]:
         yield
     except (exceptions.SSLError, exceptions.ProxyConnectionError) as error:
         raise Unreachable(f"can't reach {host} safely: {_first_line(error)}") from None
+    except (exceptions.ReadTimeoutError, exceptions.ConnectionClosedError):
+        raise Unanswered(f"no answer from {host}", hint="check the network (a VPN, a proxy?) and try again") from None
     except (exceptions.ConnectionError, exceptions.HTTPClientError):
         raise Unreachable(f"can't reach {host}", hint="check the network (a VPN, a proxy?) and try again") from None
     except (exceptions.NoRegionError, exceptions.InvalidRegionError, exceptions.UnknownRegionError) as error:

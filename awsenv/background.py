@@ -22,7 +22,10 @@ class DetachedWorker:
 
     def renew_login(self, session: SsoSession) -> None:
         argv = [sys.executable, "-I", "-S", assets.MAIN, VERB, _written(session)]
-        start_detached(argv, self._world.child_env())
+        env = self._world.child_env()
+        if self._world.store_root is not None:
+            env["AWSENV_STORE"] = self._world.store_root  # the same lock and the same marks, wherever a shim put them
+        start_detached(argv, env)
 
 
 def work(text: str, ports: Ports) -> None:

@@ -247,6 +247,17 @@ def with_sections(text: str, made: Sequence[Section], path: str) -> str:
     return composed
 
 
+def with_value(text: str, where: Where, key: str, value: str) -> str:
+    """*text* with *value* for the setting *key* on that line; raises Config where the line doesn't hold it."""
+    ends = [0, *(end.end() for end in _LINE_END.finditer(text)), len(text)]
+    if where.line < len(ends):
+        start, end = ends[where.line - 1], ends[where.line]
+        found = re.fullmatch(rf"([ \t]*{re.escape(key)}[ \t]*[=:][ \t]*)[^\r\n]*([\r\n]*)", text[start:end], re.IGNORECASE)
+        if found and is_plain_value(value):
+            return f"{text[:start]}{found[1]}{value}{found[2]}{text[end:]}"
+    raise Config(f"there is no {key} to change", where)
+
+
 def _refuse_homeless_lines(text: str, block: Block, path: str) -> None:
     """Lines right behind the block would be settings of its last profile, whichever that is."""
     for number, line in enumerate(_LINE_END.split(text[block.end :]), _line_of(text, block.end)):

@@ -12,6 +12,7 @@
       Denied          5   AWS said no
       Unreachable     6   AWS can't be reached, or took too long
         Busy              AWS answers, and wants us to come back later
+        Unanswered        the request went out, and nothing came back
       Storage         7   a file or folder that can't be used
       Interrupted   130   Ctrl-C
 
@@ -121,6 +122,10 @@ class Busy(Unreachable):
         super().__init__(what, hint=hint)
         self.retry_after = retry_after
         self.is_throttled = is_throttled
+
+
+class Unanswered(Unreachable):
+    """The request went out and no answer came back: it may have been done all the same."""
 
 
 class Storage(AwsenvError):

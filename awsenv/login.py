@@ -42,7 +42,8 @@ def log_in(session: SsoSession, ports: Ports, manner: Manner, seen: SsoToken | N
     """A token newer than *seen*, kept where AWS's tools look for it; one login at a time per session, shared by who waits.
 
     Raises Storage before anything is asked where it could not be kept, Denied where the person says no, LoginNeeded where
-    nobody came or the login we waited for was given up, Interrupted, Unreachable, Config.
+    nobody came or the login we waited for was given up, Interrupted, Unreachable, Config. The token's *raw* says in which
+    region the portal really is.
     """
     waited: list[str] = []
 
@@ -52,30 +53,37 @@ def log_in(session: SsoSession, ports: Ports, manner: Manner, seen: SsoToken | N
             what = f"waiting for the login to {session.title()} that process {waited[0]} has begun"
             ports.asker.say(f"awsenv: {what}; Ctrl-C stops")
 
-    with ports.tokens.locked(session.key, True, lambda: _newer(session, ports, seen) is not None, wait):
-        latest = _newer(session, ports, seen)
+    with ports.tokens.locked(session.key, True, lambda: newer(session, ports, seen) is not None, wait):
+        latest = newer(session, ports, seen)
         if latest is not None:
             return latest
         if waited:  # giving one up must not begin another: there may be a hundred of us
             raise _needed(f"the login to {session.title()} that process {waited[0]} had begun was given up", session)
         turn.wait_for_person(True)
+        is_kept = False
         try:
             with ports.tokens.successor(session.key, anew=True) as place:
-                token = _authorized(session, ports, manner, lambda: _give_way(session, ports, seen))
+                there = start_url.resolved(session, ports.aws.redirect_of)
+                token = _authorized(there, ports, manner, lambda: _give_way(session, ports, seen))
+                token = replace(token, raw=_as_kept(session.start_url, there.region, token))
                 with undisturbed(ports.asker.say):
-                    place.keep(replace(token, raw=_as_kept(session, token)))
+                    place.keep(token)
+                    is_kept = True
                     ports.tokens.clear_trouble(session.key)
                 return token
         except _Overtaken as overtaken:
             ports.asker.say(f"awsenv: somebody else has just logged in to {session.title()}: that will do")
             return overtaken.token
         except KeyboardInterrupt:
+            if is_kept:  # it came too late
+                raise Interrupted(f"stopped; the login to {session.title()} is made, and kept") from None
             raise Interrupted(f"the login to {session.title()} was given up; nothing changed") from None
         finally:
             turn.wait_for_person(False)
 
 
-def _newer(session: SsoSession, ports: Ports, seen: SsoToken | None) -> SsoToken | None:
+def newer(session: SsoSession, ports: Ports, seen: SsoToken | None) -> SsoToken | None:
+    """A token that works and is not *seen*, the one that turned out to be of no use; None for none."""
     latest = ports.tokens.load(session.key)
     if latest is None or (seen is not None and latest.access_token == seen.access_token):
         return None
@@ -91,14 +99,14 @@ class _Overtaken(Exception):
 
 
 def _give_way(session: SsoSession, ports: Ports, seen: SsoToken | None) -> None:
-    latest = _newer(session, ports, seen)
+    latest = newer(session, ports, seen)
     if latest is not None:
         raise _Overtaken(latest)
 
 
-def _as_kept(session: SsoSession, token: SsoToken) -> dict[str, object]:
+def _as_kept(start_url: str, region: str, token: SsoToken) -> dict[str, object]:
     """The fields that AWS's tools want beside the token itself (botocore's SSOTokenProvider renews with them)."""
-    fields: dict[str, object] = {"startUrl": session.start_url, "region": session.region}
+    fields: dict[str, object] = {"startUrl": start_url, "region": region}
     fields |= {"clientId": token.client_id, "clientSecret": token.client_secret}
     if token.registration_expires_at is not None:
         fields["registrationExpiresAt"] = rfc3339(token.registration_expires_at)
@@ -111,14 +119,8 @@ def _needed(what: str, session: SsoSession) -> LoginNeeded:
     return error
 
 
-def _authorized(asked: SsoSession, ports: Ports, manner: Manner, look: Callable[[], None]) -> SsoToken:
+def _authorized(session: SsoSession, ports: Ports, manner: Manner, look: Callable[[], None]) -> SsoToken:
     """*look* is called again and again while a person is waited for; what it raises ends the waiting."""
-    session = start_url.resolved(asked, ports.aws.redirect_of)
-    if session.region != asked.region:
-        ports.asker.say(
-            f"awsenv: the portal of {asked.title()} is in {session.region}; write sso_region = {session.region}"
-            + (f" (see {asked.where})" if asked.where else "")
-        )
     reason = ports.browser.why_not(manner.command)
     if manner.device or reason is not None:
         if reason is not None and not manner.device:
@@ -252,7 +254,8 @@ class _Device:
             f"awsenv: log in to {session.title()}: {host} in {session.region}\n"
             f"  on any device: {code.uri_complete}\n"
             f"  the code there must be: {code.user_code}\n"
-            f"  Approve only if you just started this. The code is good for {left(min(LIMIT, code.expires_in))}; Ctrl-C gives it up.",
+            f"  Approve only if you just started this. "
+            f"The code is good for {left(min(LIMIT, code.expires_in))}; Ctrl-C gives it up.",
             code.uri_complete,
         )
         self._ports.asker.show_qr(code.uri_complete)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from awsenv.endpoints import endpoint_of
 from awsenv.errors import AwsenvError, Config, Usage
 from awsenv.lease import Reading, plan_for
-from awsenv.model import Profile, SsoSession, UseRequest
+from awsenv.model import Profile, Setting, SsoSession, UseRequest
 from awsenv.sources.sso import SsoRole, scopes_of
 from awsenv.text import nearest, show, word
 from awsenv.world import World
@@ -91,6 +91,20 @@ def of_profile(world: World, reading: Reading, name: str) -> SsoSession:
             f"awsenv use {word(name)}",
         )
     return root.session
+
+
+def region_setting(reading: Reading, session: SsoSession) -> Setting | None:
+    """The line that says in which region the portal of *session* is; None where none can be told."""
+    if session.name is not None:
+        section = reading.config.section("sso-session", session.name)
+        return section.get("sso_region") if section is not None else None
+    if session.where is None:
+        return None
+    for name in reading.config.names():
+        setting = reading.config.profile(name).get("sso_account_id") or reading.config.profile(name).get("sso_role_name")
+        if setting is not None and setting.where == session.where:
+            return reading.config.profile(name).get("sso_region")
+    return None
 
 
 @dataclass(frozen=True)

@@ -206,6 +206,19 @@ class Trouble:
     is_busy: bool
     what: str
 
+    def wait(self, now: float) -> float:
+        """Seconds until the next try is due; none where the clock was set back since, or a wait of hours could come of it."""
+        return max(0.0, self.next_attempt - now) if now >= self.at else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """AWS's no to a role, remembered for *wait* more seconds."""
+
+    what: str
+    hint: str | None
+    wait: float
+
 
 @dataclass(frozen=True, slots=True)
 class Account:

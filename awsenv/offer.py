@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from awsenv import turn
 from awsenv.errors import LoginNeeded
-from awsenv.login import Manner, log_in
+from awsenv.login import Manner, log_in, newer
 from awsenv.model import SsoSession, SsoToken
 from awsenv.ports import Asker, Ports
 from awsenv.renewal import live_token
@@ -28,10 +28,26 @@ def logged_in(error: LoginNeeded, env: Mapping[str, str], ports: Ports, settings
     *consented*: the command line itself allows it. Raises what `login.log_in` raises.
     """
     session = error.session
-    if session is None or not _is_wanted(error, session, env, ports, settings, consented):
+    if session is None:
         return False
-    log_in(session, ports, manner_for(session, settings), error.seen)
-    return True
+    if consented:
+        log_in(session, ports, manner_for(session, settings), error.seen)
+        return True
+    if settings.login_when_needed == "never" or any(env.get(name) for name in UNASKED) or not ports.asker.is_in_charge():
+        return False
+    # Twenty processes on one terminal (make -j) ask one question; another terminal asks its own.
+    others: list[bool] = []
+    with ports.tokens.locked(
+        f"{session.key}\0asked on {ports.asker.terminal()}", wait=True, on_wait=lambda owner, is_person: others.append(is_person)
+    ):
+        if newer(session, ports, error.seen) is not None:
+            return True
+        if any(others):  # the question was there already, and the answer no
+            return False
+        if not (settings.login_when_needed == "always" or _is_under_way(session, ports) or _says_yes(error, ports.asker)):
+            return False
+        log_in(session, ports, manner_for(session, settings), error.seen)
+        return True
 
 
 def token_with_login(session: SsoSession, env: Mapping[str, str], ports: Ports, settings: Settings) -> SsoToken:
@@ -44,36 +60,24 @@ def token_with_login(session: SsoSession, env: Mapping[str, str], ports: Ports, 
     return live_token(session, ports)
 
 
-def _is_wanted(
-    error: LoginNeeded,
-    session: SsoSession,
-    env: Mapping[str, str],
-    ports: Ports,
-    settings: Settings,
-    consented: bool,
-) -> bool:
-    if consented:
-        return True
-    if (
-        settings.login_when_needed == "never"
-        or any(env.get(name) for name in UNASKED)
-        or not ports.asker.is_in_charge()
-    ):
-        return False
-    if settings.login_when_needed == "always" or _is_under_way(session, ports):
-        return True
-    return _says_yes(f"awsenv: {show(error.what, 500)}. Log in now?", ports.asker)
-
-
 def _is_under_way(session: SsoSession, ports: Ports) -> bool:
-    """Whether somebody is logging in to it right now: then there is nothing to ask, only to wait."""
-    with ports.tokens.locked(session.key, wait=False) as is_ours:
+    """Whether somebody is logging in to it right now: then there is nothing to ask, only to wait.
+
+    A renewal that is under way instead is waited for: it may not lead to a browser that nobody agreed to.
+    """
+    waits_for_person = False
+
+    def note(owner: str, is_person: bool) -> None:
+        nonlocal waits_for_person
+        waits_for_person = is_person
+
+    with ports.tokens.locked(session.key, True, lambda: waits_for_person, note) as is_ours:
         return not is_ours
 
 
-def _says_yes(question: str, asker: Asker) -> bool:
+def _says_yes(error: LoginNeeded, asker: Asker) -> bool:
     turn.wait_for_person(True)
     try:
-        return asker.confirm(question, default=True)
+        return asker.confirm(f"awsenv: {show(error.what, 500)}. Log in now?", default=True)
     finally:
         turn.wait_for_person(False)

@@ -101,6 +101,9 @@ class Asker(Protocol):
     def mfa_code(self, serial: str, profile: str) -> str:
         """Six digits for the device; raises LoginNeeded without a terminal, Interrupted on Ctrl-C."""
 
+    def terminal(self) -> str:
+        """What tells this terminal from another one."""
+
     def is_in_charge(self) -> bool:
         """Whether there is a terminal to ask on, and we are in its foreground."""
 
@@ -264,7 +267,7 @@ class _Real:
     def tokens(self) -> TokenCache:
         from awsenv.tokens import AwsTokenCache
 
-        return AwsTokenCache(self._world.sso_cache_dir, self._store)
+        return AwsTokenCache(self._world.sso_cache_dir, self._store, self.now)
 
     @cached_property
     def files(self) -> Files:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 
-from awsenv.errors import AwsenvError, Busy, LoginNeeded, TokenRejected, Unreachable
+from awsenv.errors import AwsenvError, Busy, LoginNeeded, Storage, TokenRejected, Unanswered, Unreachable
 from awsenv.model import SsoSession, SsoToken
 from awsenv.ports import Ports
 from awsenv.text import ago
@@ -14,8 +14,10 @@ from awsenv.undisturbed import undisturbed
 RENEW_FROM = 600.0  # seconds before a token's end in which it is renewed while it still works
 RENEW_BY = 60.0  # below this it is as good as ended
 _PAUSE = 30.0  # seconds between two background workers for one session
-_PATIENCE = 6.0  # seconds after which a second try would keep a person waiting too long
-_LONGEST_PAUSE = 3.0  # seconds before that second try; what asks for more is left to the next call
+_WHOLE = 20.0  # seconds for both tries of an exchange and what lies between
+_PATIENCE = 6.0  # seconds after which a second try for want of a connection would keep a person waiting too long
+_LEAST = 5.0  # seconds that a second try must have
+_LONGEST_PAUSE = 3.0  # seconds before a second try; what asks for more is left to the next call
 
 
 def check(session: SsoSession, ports: Ports, profile: str | None = None) -> SsoToken:
@@ -42,7 +44,13 @@ def live_token(session: SsoSession, ports: Ports, profile: str | None = None) ->
     if left > RENEW_BY:
         _renew_later(session, token, ports)
         return token
-    return renew(session, token, ports, profile)
+    try:
+        return renew(session, token, ports, profile)
+    except (LoginNeeded, Storage, Unreachable) as error:
+        is_logged_out = isinstance(error, LoginNeeded) and error.seen is None
+        if is_logged_out or token.expires_at <= ports.now():
+            raise
+        return token  # its last minute is better than nothing
 
 
 def renew(session: SsoSession, seen: SsoToken, ports: Ports, profile: str | None = None) -> SsoToken:
@@ -57,7 +65,15 @@ def renew(session: SsoSession, seen: SsoToken, ports: Ports, profile: str | None
         latest = ports.tokens.load(session.key)
         return latest is not None and _is_newer(latest, seen, ports.now())
 
-    with ports.tokens.locked(session.key, wait=True, is_done=is_replaced):
+    told: list[str] = []
+
+    def wait(owner: str, is_person: bool) -> None:
+        if is_person and not told:
+            told.append(owner)
+            what = f"waiting for the login to {session.title()} that process {owner or 'unknown'} has begun"
+            ports.asker.say(f"awsenv: {what}; Ctrl-C stops")
+
+    with ports.tokens.locked(session.key, True, is_replaced, wait):
         latest = ports.tokens.load(session.key)
         if latest is None:
             raise _needed(f"somebody has logged out of {session.title()}", session, profile)
@@ -78,7 +94,7 @@ def renew_in_background(session: SsoSession, ports: Ports) -> None:
             return
         trouble = ports.tokens.trouble(session.key)
         is_hopeless = not token.is_refreshable(now) or ports.tokens.is_dead(token)
-        if is_hopeless or (trouble is not None and now < trouble.next_attempt):
+        if is_hopeless or (trouble is not None and trouble.wait(now) > 0):
             return
         _spend(session, token, ports, None)
 
@@ -105,7 +121,7 @@ def _is_newer(latest: SsoToken, seen: SsoToken, now: float) -> bool:
 def _renew_later(session: SsoSession, token: SsoToken, ports: Ports) -> None:
     now = ports.now()
     trouble = ports.tokens.trouble(session.key)
-    if ports.tokens.is_dead(token) or (trouble is not None and now < trouble.next_attempt):
+    if ports.tokens.is_dead(token) or (trouble is not None and trouble.wait(now) > 0):
         return
     try:
         if ports.tokens.may_start_worker(session.key, now, _PAUSE):
@@ -119,7 +135,7 @@ def _heed_trouble(session: SsoSession, began: float, ports: Ports) -> None:
     trouble = ports.tokens.trouble(session.key)
     if trouble is None:
         return
-    wait = trouble.next_attempt - ports.now()
+    wait = trouble.wait(ports.now())
     if trouble.is_busy and wait > 0:
         raise Busy(trouble.what, wait, f"AWS asked us to wait; in {wait:.0f} s it can be tried again")
     if trouble.at >= began:
@@ -129,38 +145,49 @@ def _heed_trouble(session: SsoSession, began: float, ports: Ports) -> None:
 def _spend(session: SsoSession, token: SsoToken, ports: Ports, profile: str | None) -> SsoToken:
     """Exchange the refresh token, which may be good for one exchange only, and keep what comes back. Called under the lock."""
     # The room is proven first; Ctrl-C, a hang-up and a TERM wait until what AWS has issued is on the disk.
-    with ports.tokens.successor(session.key) as place, undisturbed(ports.asker.say):
+    with undisturbed(ports.asker.say), ports.tokens.successor(session.key) as place:
         try:
             renewed = _exchange(session, token, ports)
         except TokenRejected:
+            # Whoever does without our lock (the AWS CLI, an SDK, another machine on this home) may have been quicker.
             latest = ports.tokens.load(session.key)
+            if latest is not None and _is_newer(latest, token, ports.now()):
+                return latest
             if latest is None or latest.refresh_token == token.refresh_token or not latest.is_refreshable(ports.now()):
                 ports.tokens.mark_dead(token)
                 raise ended(session, token, ports, profile) from None
-            # Whoever does without our lock (the AWS CLI, an SDK) was quicker: its token, once.
             try:
                 renewed = _exchange(session, latest, ports)
             except TokenRejected:
                 ports.tokens.mark_dead(latest)
                 raise ended(session, latest, ports, profile) from None
+        latest = ports.tokens.load(session.key)
+        if latest is not None and latest.refresh_token != token.refresh_token and _is_newer(latest, token, ports.now()):
+            return latest  # somebody has logged in anew meanwhile, and perhaps somebody else
         place.keep(renewed)
         ports.tokens.clear_trouble(session.key)
         return renewed
 
 
 def _exchange(session: SsoSession, token: SsoToken, ports: Ports) -> SsoToken:
-    """One try, and a second one where the first got no answer, or a late or a busy one. The rest is noted for everybody."""
-    began = ports.now()
+    """One try, and a second one where the first got no answer, or a late or a busy one. What then fails is noted for all.
+
+    A request without an answer may have spent the token: the second try is made with the same one, as long as AWS may
+    still give the same answer.
+    """
+    began = time.monotonic()
     try:
-        return ports.aws.renew_token(token, session)
+        return ports.aws.renew_token(token, session, _WHOLE)
     except Unreachable as error:
         pause = error.retry_after if isinstance(error, Busy) and error.retry_after else random.uniform(0.1, 1.0)
-        if pause > _LONGEST_PAUSE or ports.now() - began > _PATIENCE:
+        spent = time.monotonic() - began
+        patience = _WHOLE - _LEAST - pause if isinstance(error, Unanswered) else _PATIENCE
+        if pause > _LONGEST_PAUSE or spent > patience:
             _note(session, error, ports)
             raise
     time.sleep(pause)
     try:
-        return ports.aws.renew_token(token, session)
+        return ports.aws.renew_token(token, session, _WHOLE - spent - pause)
     except Unreachable as error:
         _note(session, error, ports)
         raise

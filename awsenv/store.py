@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import math
 import os
 import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Protocol
 
 from awsenv import shelf, turn
@@ -22,6 +23,7 @@ from awsenv.text import word
 
 _LONGEST_SESSION = 13 * 3600.0  # seconds; AWS gives no role session more than twelve hours
 _LONGEST_LEFTOVER = 3600.0  # seconds
+_LONGEST_MARK = 100 * 86400.0  # seconds; a client registration, and with it any refresh token, dies after 90 days
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.EIO, errno.ENOSYS)
 
 
@@ -93,14 +95,13 @@ class FileStore:
     def _sweep(self) -> None:
         """Remove what no session can need any more, and what a killed process left behind."""
         now = time.time()  # noqa: TID251  # compared with the file system's own times
-        for folder in ("keys", "index"):
+        for folder, longest in (("keys", _LONGEST_SESSION), ("marks", _LONGEST_MARK), ("index", math.inf)):
             with os.scandir(f"{self.root}/{folder}") as entries:
                 for entry in entries:
-                    oldest = _LONGEST_LEFTOVER if entry.name.endswith(".tmp") else _LONGEST_SESSION
-                    if (folder == "keys" or entry.name.endswith(".tmp")) and now - entry.stat(
-                        follow_symlinks=False
-                    ).st_mtime > oldest:
-                        os.unlink(entry.path)
+                    oldest = _LONGEST_LEFTOVER if entry.name.endswith(".tmp") else longest
+                    with suppress(FileNotFoundError):  # others sweep, too
+                        if now - entry.stat(follow_symlinks=False).st_mtime > oldest:
+                            os.unlink(entry.path)
 
     def drop(self, key: str) -> None:
         remove(self._path(key))
@@ -229,9 +230,14 @@ class Place:
 
 
 def _sync_folder(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return  # the file is in its place; some network file systems sync no folder, and only a power cut would tell
     try:
         os.fsync(descriptor)
+    except OSError:
+        pass
     finally:
         os.close(descriptor)
 
@@ -248,7 +254,9 @@ def reserved(path: str, size: int) -> Iterator[Place]:
         os.fchmod(descriptor, 0o600)
         if size:
             try:
-                os.write(descriptor, b" " * size)
+                left = size
+                while left > 0:  # a disk with room for a part of it takes that part, and says nothing
+                    left -= os.write(descriptor, b" " * left)
                 os.fsync(descriptor)
             except OSError as error:
                 raise Storage(f"can't write in {os.path.dirname(path)}: {error.strerror}") from None

@@ -39,6 +39,10 @@ class Terminal:
             return False
         return True
 
+    def terminal(self) -> str:
+        """The session that the terminal leads (setsid): all processes on one terminal share it."""
+        return str(os.getsid(0))
+
     def is_in_charge(self) -> bool:
         """Whether there is a terminal, and we are in its foreground: a background job must not ask."""
         try:

@@ -14,13 +14,15 @@ from dataclasses import replace
 
 from awsenv import shelf
 from awsenv.errors import Storage
-from awsenv.model import Registration, SsoSession, SsoToken, Trouble, rfc3339
+from awsenv.model import Refusal, Registration, SsoSession, SsoToken, Trouble, rfc3339
 from awsenv.store import FileStore, Place, Store, lock, make_folder, remove, reserved, write_private
 
 _ROOM = 8 << 10  # bytes beyond the old token's size
 _LARGEST = 1 << 20  # bytes
+_REREADS, _LONGEST_WRITE = 3, 0.5  # of half a file; seconds
 _LONGEST_LEFTOVER = 3600.0  # seconds; a login waits ten minutes for its person
 _SHORTEST_WAIT, _LONGEST_WAIT = 30.0, 300.0  # seconds after a renewal that failed, shared by all processes
+_REFUSED_FOR = 60.0  # seconds in which a role that AWS refused is not asked for again
 
 
 def token_path(folder: str, key: str) -> str:
@@ -61,13 +63,35 @@ class _Successor:
 class AwsTokenCache:
     """The TokenCache port over `~/.aws/sso/cache`; locks and marks lie in our own store."""
 
-    def __init__(self, folder: str, store: Store) -> None:
+    def __init__(self, folder: str, store: Store, now: Callable[[], float]) -> None:
+        """*now*: epoch seconds, to compare with the file system's own times."""
         self._folder = folder
+        self._now = now
         self._root = store.root if isinstance(store, FileStore) else None
 
     def load(self, key: str) -> SsoToken | None:
-        fields = _whole(token_path(self._folder, key))
+        fields = self._whole(token_path(self._folder, key))
         return _token(fields) if fields else None
+
+    def _whole(self, path: str) -> dict[str, object] | None:
+        """The file's fields. The AWS CLI writes in place, and a reader can see half a file: it is read again before it is none.
+
+        Three times are enough for a file that lies there damaged; one that was touched just now, by a writer that a busy
+        machine has put aside, gets half a second.
+        """
+        began, reads = time.monotonic(), 0
+        while True:
+            fields = _read(path)
+            reads += 1
+            if fields is None or fields:
+                return fields
+            if reads > _REREADS and not (time.monotonic() - began < _LONGEST_WRITE and self._is_just_written(path)):
+                return None
+            time.sleep(0.015 * random.uniform(0.7, 1.3))
+
+    def _is_just_written(self, path: str) -> bool:
+        about = shelf.stat_of(path)
+        return about is not None and abs(self._now() - about.st_mtime) < 1.0
 
     def login_id(self, token: SsoToken) -> str:
         """The client registration outlives renewals and not a new login; a token without one is its own login."""
@@ -93,6 +117,9 @@ class AwsTokenCache:
         make_folder(self._folder)
         if not os.access(self._folder, os.W_OK | os.X_OK):
             raise Storage(f"can't write in {self._folder}, where the login has to go")
+        if not anew and os.stat(self._folder).st_uid != os.geteuid():
+            # As under sudo: the new file would be root's, and its person's login gone.
+            raise Storage(f"{self._folder} belongs to somebody else; their login is not renewed from here")
         old = shelf.stat_of(path)
         with reserved(path, (old.st_size if old else 0) + _ROOM) as place:
             _sweep(self._folder)
@@ -102,7 +129,7 @@ class AwsTokenCache:
         remove(token_path(self._folder, key))
 
     def registration(self, session: SsoSession, with_callback: bool) -> Registration | None:
-        fields = _whole(registration_path(self._folder, session)) or {}
+        fields = self._whole(registration_path(self._folder, session)) or {}
         client_id, secret = _text(fields.get("clientId")), _text(fields.get("clientSecret"))
         expires, scopes, grants = _epoch(fields.get("expiresAt")), fields.get("scopes"), fields.get("grantTypes")
         if client_id is None or secret is None or expires is None or "accessToken" in fields:
@@ -143,14 +170,15 @@ class AwsTokenCache:
             return
         before = self.trouble(key)
         count = before.count + 1 if before is not None and now - before.next_attempt < _LONGEST_WAIT else 1
-        wait = min(_LONGEST_WAIT, max(_SHORTEST_WAIT * 2 ** (count - 1), retry_after or 0.0))
+        wait = min(_LONGEST_WAIT, max(_SHORTEST_WAIT * 2 ** min(count - 1, 9), retry_after or 0.0))
         words = " ".join(what.split())
         line = f"{now!r}\t{now + wait!r}\t{count}\t{'busy' if is_busy else 'silent'}\t{words}\n"
-        write_private(f"{self._root}/marks/wait-{_digest(key)}", line)
+        _write_mark(f"{self._root}/marks/wait-{_digest(key)}", line)
 
     def clear_trouble(self, key: str) -> None:
         if self._root is not None:
-            remove(f"{self._root}/marks/wait-{_digest(key)}")
+            with suppress(Storage):
+                remove(f"{self._root}/marks/wait-{_digest(key)}")
 
     def may_start_worker(self, key: str, now: float, pause: float) -> bool:
         if self._root is None:
@@ -172,12 +200,34 @@ class AwsTokenCache:
     def mark_dead(self, token: SsoToken) -> None:
         path = self._mark(token)
         if path is not None:
-            write_private(path, "refused\n")
+            _write_mark(path, "refused\n")
+
+    def refusal(self, token: SsoToken, name: str, now: float) -> Refusal | None:
+        text = shelf.read_private(self._refused(token, name)) if self._root is not None else None
+        try:
+            at, what, hint = json.loads(text or "null")
+        except (ValueError, TypeError):
+            return None
+        since = now - at
+        return Refusal(what, hint, _REFUSED_FOR - since) if 0 <= since < _REFUSED_FOR else None
+
+    def note_refusal(self, token: SsoToken, name: str, now: float, what: str, hint: str | None) -> None:
+        if self._root is not None:
+            _write_mark(self._refused(token, name), f"{json.dumps([now, what, hint])}\n")
+
+    def _refused(self, token: SsoToken, name: str) -> str:
+        return f"{self._root}/marks/refused-{_digest(f'{token.access_token} {name}')}"
 
     def _mark(self, token: SsoToken) -> str | None:
         if self._root is None or token.refresh_token is None:
             return None
-        return f"{self._root}/marks/dead-{hashlib.sha256(token.refresh_token.encode()).hexdigest()}"
+        return f"{self._root}/marks/dead-{_digest(token.refresh_token)}"
+
+
+def _write_mark(path: str, line: str) -> None:
+    """A mark spares others a call; a full disk must not turn what it stands for into another failure."""
+    with suppress(Storage):
+        write_private(path, line)
 
 
 def _sweep(folder: str) -> None:
@@ -186,20 +236,9 @@ def _sweep(folder: str) -> None:
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith(".awsenv-") and entry.name.endswith(".tmp"):
-                with suppress(OSError):
+                with suppress(OSError, Storage):
                     if now - entry.stat(follow_symlinks=False).st_mtime > _LONGEST_LEFTOVER:
-                        os.unlink(entry.path)
-
-
-def _whole(path: str) -> dict[str, object] | None:
-    """The file's fields. The AWS CLI writes in place, and a reader can see half a file: it is read again before it is none."""
-    for attempt in range(4):
-        if attempt:
-            time.sleep(0.015 * random.uniform(0.7, 1.3))
-        fields = _read(path)
-        if fields is None or fields:
-            return fields
-    return None
+                        remove(entry.path)
 
 
 def _read(path: str) -> dict[str, object] | None:
@@ -225,8 +264,8 @@ def _digest(key: str) -> str:
 
 
 def _token(fields: dict[str, object]) -> SsoToken | None:
-    access, expires = fields.get("accessToken"), _epoch(fields.get("expiresAt"))
-    if not isinstance(access, str) or not access or expires is None:
+    access, expires = _text(fields.get("accessToken")), _epoch(fields.get("expiresAt"))
+    if access is None or expires is None:
         return None  # a client registration lies in the same folder, and has no token
     return SsoToken(
         access,
@@ -247,19 +286,21 @@ def renewed(token: SsoToken, access_token: str, expires_at: float, refresh_token
 
 
 def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+    """A token, an id or a secret: what could not stand in an HTTP header is none."""
+    return value if isinstance(value, str) and value.isascii() and value.isprintable() and value else None
 
 
 def _epoch(value: object) -> float | None:
     """`2026-11-22T19:52:44Z`, or `…UTC` as old CLIs wrote, as epoch seconds."""
     if not isinstance(value, str):
         return None
-    stamp = value.removesuffix("UTC").removesuffix("Z").split(".")[0]
+    stamp = value.removesuffix("UTC").removesuffix("Z")
     try:
-        if len(stamp) > 19:  # an offset
-            from datetime import datetime
+        if len(stamp) > 19:  # a fraction, an offset
+            from datetime import UTC, datetime
 
-            return datetime.fromisoformat(value).timestamp()
+            time_of = datetime.fromisoformat(stamp)
+            return (time_of if time_of.tzinfo else time_of.replace(tzinfo=UTC)).timestamp()
         return float(calendar.timegm(time.strptime(stamp, "%Y-%m-%dT%H:%M:%S")))
-    except ValueError:
+    except (ValueError, OverflowError):
         return None

@@ -28,6 +28,6 @@ def undisturbed(say: Callable[[str], None]) -> Iterator[None]:
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)  # None: not set by Python
         if came:
             os.kill(os.getpid(), came[0])

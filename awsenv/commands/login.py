@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from awsenv import logins
+from awsenv import config_writer, logins
 from awsenv.errors import LoginNeeded
 from awsenv.lease import Reading
 from awsenv.login import log_in
-from awsenv.model import Outcome, SsoToken
+from awsenv.model import Outcome, SsoSession, SsoToken
 from awsenv.offer import manner_for
-from awsenv.ports import real
+from awsenv.ports import Ports, real
 from awsenv.renewal import live_token
 from awsenv.store import open_store
-from awsenv.text import left
+from awsenv.text import left, show
 from awsenv.world import World
 
 
@@ -33,7 +33,29 @@ def run(world: World, name: str | None, device: bool, may_open: bool, fresh: boo
             said = f"already logged in to {session.title()}: {_lasts(token, ports.now())}   (anew: {again})"
             return Outcome(notes=(*notes, said))
     token = log_in(session, ports, manner_for(session, reading.settings, device, may_open), seen)
-    return Outcome(notes=(*notes, f"logged in to {session.title()}: {_lasts(token, ports.now())}"))
+    said = f"logged in to {session.title()}: {_lasts(token, ports.now())}"
+    return Outcome(notes=(*notes, said, *_moved(world, reading, session, token, ports)))
+
+
+def _moved(world: World, reading: Reading, session: SsoSession, token: SsoToken, ports: Ports) -> tuple[str, ...]:
+    """What to say, or has been done, where the start URL led to a portal in another region than the config names.
+
+    An address of one's own can do that; the AWS CLI then writes the region into the config, without which no tool finds
+    the portal's accounts.
+    """
+    region = token.raw.get("region")
+    if not isinstance(region, str) or region == session.region:
+        return ()
+    found = logins.region_setting(reading, session)
+    where = found.where.short(world.home) if found is not None else "your AWS config"
+    said = f"the portal is in {region}, and {where} says sso_region = {session.region}"
+    if found is None or found.where.file != reading.config.config_path or not ports.asker.is_in_charge():
+        return (f"awsenv: {show(said, 300)}", f"  hint: write there: sso_region = {region}")
+    if not ports.asker.confirm(f"awsenv: {show(said, 300)}. Write {region} there?", default=True):
+        return ()
+    file = config_writer.read(world.config_path)
+    config_writer.write(file, config_writer.with_value(file.text, found.where, "sso_region", region))
+    return (f"wrote sso_region = {region}",)
 
 
 def _lasts(token: SsoToken, now: float) -> str:

@@ -65,6 +65,10 @@ class SsoRole(Step):
             raise renewal.ended(self.session, token, ports, self.profile) from None
 
     def _credentials(self, token: SsoToken, ports: Ports) -> Credentials:
+        known = ports.tokens.refusal(token, self._name(), ports.now())
+        if known is not None:
+            again = f"; AWS is asked again in {known.wait:.0f} s"
+            raise Denied(known.what + again, self._role_line(), known.hint)
         try:
             return ports.aws.role_credentials(
                 token.access_token,
@@ -74,10 +78,19 @@ class SsoRole(Step):
                 endpoint=self.session.portal_endpoint,
             )
         except Denied:
-            raise self._not_assigned(token, ports) from None
+            error = self._not_assigned(token, ports)
+            ports.tokens.note_refusal(token, self._name(), ports.now(), error.what, error.hint)
+            raise error from None
+
+    def _name(self) -> str:
+        """What is asked for with a token, and where."""
+        return " ".join((self.account, self.role, self.session.region, self.session.portal_endpoint or ""))
+
+    def _role_line(self) -> Where | None:
+        return next((s.where for s in self.settings if s.key == "sso_role_name"), self._where())
 
     def _not_assigned(self, token: SsoToken, ports: Ports) -> Denied:
-        where = next((s.where for s in self.settings if s.key == "sso_role_name"), self._where())
+        where = self._role_line()
         title = self.session.title()
         try:
             roles = ports.aws.roles(token.access_token, self.session, self.account)
