@@ -20,11 +20,15 @@ The codemap. A verb comes in at the top and leaves at the bottom.
     change.py      Lease → what changes in the environment
     ports.py       what a step may ask of the outside
     aws.py         AWS itself, by botocore;  terminal.py  the person;  tokens.py  AWS's token folder;  files.py  AWS's files
+    machine.py     the container, instance or CI runner that we are on;  job.py  its file for a job's later steps
+    roles.py       what a profile says of a role, checked;  stash.py  the environment as it was before awsenv
     process.py     becoming another program; starting a browser, or a worker of ours;  browser.py  which browser, which URL
     loopback.py    a few answers on 127.0.0.1;  callback.py  where a login comes back to;  handover.py  a secret URL to a
                    browser;  pages.py  what a browser shows
     renewal.py     a live token without a person;  background.py  the worker for it;  undisturbed.py  what is not cut short
+    runner.py      a program that a config file names, asked for an answer;  trust.py  whether it may be
     login.py       a login with a person;  start_url.py  where;  logins.py  which one;  offer.py  in the middle of a verb
+    waiting.py     what is said to those who wait for somebody else's login
     variables.py   the names of the environment variables;  text.py  words for people;  assets.py  finds shell/
     settings.py    our own settings;  prompt.py  how a lease presents itself;  explain.py  a plan, in words
     commands/      one verb a file → Outcome;  rcfile.py  a shell's rc text with our lines in it, and without

@@ -114,7 +114,13 @@ def _cold(argv: "list[str]") -> int:
     if sys.stdout is not None:  # None when the caller closed it
         sys.stdout.flush()
     write(2, said(outcome.notes))
-    return _ended(outcome.exit_code, write(channel, outcome.stdout.encode("utf-8", "surrogateescape")))
+    error = write(channel, outcome.stdout.encode("utf-8", "surrogateescape"))
+    if outcome.append is not None and error is None:
+        from awsenv.cold import append
+
+        outcome = append(*outcome.append)
+        write(2, said(outcome.notes))
+    return _ended(outcome.exit_code, error)
 
 
 def said(notes: "tuple[str, ...]") -> bytes:

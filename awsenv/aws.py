@@ -35,6 +35,11 @@ _DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 # https://docs.aws.amazon.com/STS/latest/APIReference/API_GetFederationToken.html
 _WHAT_THE_USER_MAY = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'
 _PAGE = 100  # entries, the most that a page of the portal holds
+# An operation that lists → the member with its entries, the field that every entry has, those that it may have.
+_LISTED = {
+    "list_accounts": ("accountList", "accountId", "accountName", "emailAddress"),
+    "list_account_roles": ("roleList", "roleName"),
+}
 _T = TypeVar("_T")
 
 
@@ -135,6 +140,36 @@ class Aws:
                 account_id=reply["AssumedRoleUser"]["Arn"].split(":")[4] or None,
             )
 
+    def assume_role_with_web_identity(
+        self,
+        token: str,
+        *,
+        role_arn: str,
+        session_name: str,
+        seconds: int | None,
+        region: str | None,
+        endpoint: str | None,
+    ) -> Credentials:
+        wanted = {"RoleArn": role_arn, "RoleSessionName": session_name, "WebIdentityToken": token}
+        length = {"DurationSeconds": seconds} if seconds is not None else {}
+        client = self._client("sts", region or self._home_region(role_arn), endpoint)
+        issued = self._now()
+        too_old = client.exceptions.ExpiredTokenException
+        try:
+            with _translated("sts", client, let_pass=(too_old,)):
+                reply = _within(lambda: client.assume_role_with_web_identity(**wanted, **length))
+                keys = reply["Credentials"]
+                return Credentials(
+                    keys["AccessKeyId"],
+                    keys["SecretAccessKey"],
+                    keys["SessionToken"],
+                    issued_at=issued,
+                    expires_at=keys["Expiration"].timestamp(),
+                    account_id=reply["AssumedRoleUser"]["Arn"].split(":")[4] or None,
+                )
+        except too_old:
+            raise TokenRejected("the web identity token has expired") from None
+
     def role_credentials(
         self, access_token: str, *, account: str, role: str, region: str, endpoint: str | None
     ) -> Credentials:
@@ -159,18 +194,14 @@ class Aws:
     ) -> list[Account]:
         client = self._portal(session)
         pages = self._pages(client, "list_accounts", before_call, accessToken=access_token)
-        return [
-            Account(entry["accountId"], entry.get("accountName") or "", entry.get("emailAddress") or "")
-            for page in pages
-            for entry in page["accountList"]
-        ]
+        return [Account(*entry) for entry in pages]
 
     def roles(
         self, access_token: str, session: SsoSession, account: str, before_call: Callable[[], None] = lambda: None
     ) -> list[str]:
         client = self._portal(session)
         pages = self._pages(client, "list_account_roles", before_call, accessToken=access_token, accountId=account)
-        return [entry["roleName"] for page in pages for entry in page["roleList"]]
+        return [name for (name,) in pages]
 
     def _portal(self, session: SsoSession) -> Any:
         """One client for a listing's thousand calls, from several threads: making one is the dearest part of a call."""
@@ -180,18 +211,25 @@ class Aws:
                 self._portals[key] = self._client("sso", session.region, session.portal_endpoint, attempts=1)
             return self._portals[key]
 
-    def _pages(self, client: Any, operation: str, before_call: Callable[[], None], **asked: str) -> list[Any]:
-        """All pages of a listing, each its own exchange: a thousand accounts take longer than one may."""
-        pages: list[Any] = []
-        following: dict[str, str] = {}
-        while not pages or following:
+    def _pages(
+        self, client: Any, operation: str, before_call: Callable[[], None], **asked: str
+    ) -> list[tuple[str, ...]]:
+        """The entries of all pages, each page its own exchange: a thousand accounts take longer than one may."""
+        member, first, *others = _LISTED[operation]
+        found: list[tuple[str, ...]] = []
+        tokens: list[str] = []
+        while True:
             before_call()
+            following = {"nextToken": tokens[-1]} if tokens else {}
             with _translated("sso", client):
                 page = _within(partial(getattr(client, operation), maxResults=_PAGE, **asked, **following))
-                page["accountList" if operation == "list_accounts" else "roleList"]  # what isn't AWS's has none
-            pages.append(page)
-            following = {"nextToken": page["nextToken"]} if page.get("nextToken") else {}
-        return pages
+                found += [(entry[first], *(entry.get(name) or "" for name in others)) for entry in page[member]]
+            token = page.get("nextToken")
+            if not token:
+                return found
+            if token in tokens:
+                raise Unreachable(f"AWS (sso) pages in a circle: {operation}")
+            tokens.append(token)
 
     def sign_out(self, access_token: str, session: SsoSession) -> None:
         client = self._client("sso", session.region, session.portal_endpoint)
@@ -238,11 +276,14 @@ class Aws:
 
     def token_by_device(self, registration: Registration, device: DeviceCode, session: SsoSession) -> SsoToken | None:
         client = self._client("sso-oidc", session.region, session.oidc_endpoint, attempts=1)
+        pending, too_late = client.exceptions.AuthorizationPendingException, client.exceptions.ExpiredTokenException
         try:
-            return self._new_token(client, registration, grantType=_DEVICE_GRANT, deviceCode=device.device_code)
-        except client.exceptions.AuthorizationPendingException:
+            return self._new_token(
+                client, registration, (pending, too_late), grantType=_DEVICE_GRANT, deviceCode=device.device_code
+            )
+        except pending:
             return None
-        except client.exceptions.ExpiredTokenException:
+        except too_late:
             raise LoginNeeded("the code was not used in time") from None
 
     def token_by_code(
@@ -252,15 +293,17 @@ class Aws:
         return self._new_token(
             client,
             registration,
+            (),
             grantType="authorization_code",
             code=code,
             codeVerifier=verifier,
             redirectUri=redirect_uri,
         )
 
-    def _new_token(self, client: Any, registration: Registration, **grant: str) -> SsoToken:
-        pending = (client.exceptions.AuthorizationPendingException, client.exceptions.ExpiredTokenException)
-        with _translated("sso-oidc", client, let_pass=pending):
+    def _new_token(
+        self, client: Any, registration: Registration, let_pass: tuple[type[Exception], ...], **grant: str
+    ) -> SsoToken:
+        with _translated("sso-oidc", client, let_pass):
             reply = _within(
                 lambda: client.create_token(
                     clientId=registration.client_id, clientSecret=registration.client_secret, **grant
@@ -279,6 +322,10 @@ class Aws:
         client = self._client("sso-oidc", session.region, session.oidc_endpoint)
         return str(client.meta.endpoint_url).rstrip("/")
 
+    def reach(self, url: str) -> None:
+        with _reaching(urlsplit(url).hostname or url):
+            _within(partial(self._http(url).send, AWSRequest(method="HEAD", url=url).prepare()))
+
     def redirect_of(self, url: str) -> str | None:
         host = urlsplit(url).hostname or url
         with _reaching(host):
@@ -295,18 +342,21 @@ class Aws:
 
     def renew_token(self, token: SsoToken, session: SsoSession, seconds: float = DEADLINE) -> SsoToken:
         client = self._client("sso-oidc", session.region, session.oidc_endpoint, attempts=1)
-        with _translated("sso-oidc", client):
-            reply = _within(
-                lambda: client.create_token(
-                    grantType="refresh_token",
-                    clientId=token.client_id,
-                    clientSecret=token.client_secret,
-                    refreshToken=token.refresh_token,
-                ),
-                seconds,
-            )
-            expires_at = self._now() + reply["expiresIn"]
-            return tokens.renewed(token, reply["accessToken"], expires_at, reply.get("refreshToken"))
+        try:
+            with _translated("sso-oidc", client):
+                reply = _within(
+                    lambda: client.create_token(
+                        grantType="refresh_token",
+                        clientId=token.client_id,
+                        clientSecret=token.client_secret,
+                        refreshToken=token.refresh_token,
+                    ),
+                    seconds,
+                )
+                expires_at = self._now() + reply["expiresIn"]
+                return tokens.renewed(token, reply["accessToken"], expires_at, reply.get("refreshToken"))
+        except Denied as error:  # whatever AWS's reason is, the answer to this token will be the same
+            raise TokenRejected(error.what) from None
 
     def caller(self, credentials: Credentials, *, region: str | None, endpoint: str | None) -> tuple[str, str, str]:
         client = self._client("sts", region or "us-east-1", endpoint, credentials)
@@ -434,7 +484,7 @@ def _within(call: Callable[[], _T], seconds: float = DEADLINE) -> _T:
     if failure:
         raise failure[0]
     if not result:
-        raise Unreachable(f"no answer from AWS in {seconds:.0f} s")
+        raise Unanswered(f"no answer from AWS in {seconds:.0f} s")
     return result[0]
 
 

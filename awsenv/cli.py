@@ -215,7 +215,7 @@ def export(
     ctx: typer.Context,
     name: Name,
     format_name: Annotated[
-        str, typer.Option("--format", help="env, fish, json, process, dotenv or powershell.", metavar="FORMAT")
+        str, typer.Option("--format", help="env, fish, json, process, dotenv, powershell or github.", metavar="FORMAT")
     ] = "env",
     show: Annotated[bool, typer.Option("--show", help="Put secrets on the screen.")] = False,
     region: Region = None,
@@ -289,6 +289,22 @@ def settings(
 
 
 @app.command()
+def trust(
+    ctx: typer.Context,
+    path: Annotated[
+        Optional[str], typer.Argument(metavar="[PATH]", help="Left out: the two files in force.", show_default=False)
+    ] = None,
+    listed: Annotated[bool, typer.Option("--list", help="Show what is trusted.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Trust it no more.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+) -> Outcome:
+    """Let a config file elsewhere than in ~/.aws start the programs that it names, until it changes."""
+    from awsenv.commands.trust import run
+
+    return run(ctx.obj, path, listed, remove, yes)
+
+
+@app.command()
 def demo(
     ctx: typer.Context,
     command: Annotated[
@@ -359,7 +375,9 @@ def sso_import(
 @sso.command("add")
 def sso_add(
     ctx: typer.Context,
-    session: Annotated[Optional[str], typer.Option(help="An sso-session, there already or new.", metavar="NAME")] = None,
+    session: Annotated[
+        Optional[str], typer.Option(help="An sso-session, there already or new.", metavar="NAME")
+    ] = None,
     start_url: Annotated[Optional[str], typer.Option(help="Start URL of the portal.", metavar="URL")] = None,
     region: Annotated[Optional[str], typer.Option(help="Region of the portal.", metavar="REGION")] = None,
     scopes: Annotated[Optional[str], typer.Option(help="Registration scopes.", metavar="SCOPES")] = None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from awsenv import sections, text
 from awsenv.errors import Config, UnknownProfile
-from awsenv.model import Note, Problem, Profile, Setting, Where
+from awsenv.model import Note, Origin, Problem, Profile, Setting, Where
 
 # A comment behind the value is what the writer meant; botocore and the AWS CLI take it as part of the value.
 # Never in settings whose value may hold ` #` in earnest: commands, paths, external ids, session names, keys.
@@ -41,6 +41,7 @@ class _File:
 
     def __init__(self, path: str, data: bytes, is_config: bool) -> None:
         self.path = path
+        self.data = data
         self.has_bom = data.startswith(b"\xef\xbb\xbf")
         self.text = sections.decode(data)
         self.profiles: dict[str, list[sections.Section]] = {}
@@ -227,6 +228,13 @@ class AwsConfig:
         values, problems = self._config.parse(parts)
         where, alone = Where(self.config_path, parts[-1][1]), self._config.ours_alone(parts) is not None
         return Profile(name, values, where, tuple(problems), alone)
+
+    def origin(self, setting: Setting) -> Origin:
+        """The file that *setting* stands in, as it was read."""
+        import hashlib  # only what starts a program pays
+
+        file = self._config if setting.where.file == self.config_path else self._credentials
+        return Origin(file.path, hashlib.sha256(file.data).hexdigest())
 
     def section_names(self, kind: str) -> list[str]:
         """The names of all `sso-session` or `services` sections."""

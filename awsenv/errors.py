@@ -6,6 +6,7 @@
       Config          3   the AWS config files, or what they start
         UnknownProfile
         NoCredentials
+          StashNeeded
         SourceLoop
       LoginNeeded     4   a person must log in, or type a code where there is no terminal
         TokenRejected     AWS turned down the token of a login
@@ -77,6 +78,10 @@ class UnknownProfile(Config):
 
 class NoCredentials(Config):
     """The profile is there and does not say how to authenticate."""
+
+
+class StashNeeded(NoCredentials):
+    """The keys are those that the environment held before awsenv, and only the shell itself knows them."""
 
 
 class SourceLoop(Config):

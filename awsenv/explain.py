@@ -11,7 +11,7 @@ from awsenv.text import left, show
 def state_of(step: Step, stored: Credentials | None, now: float, kept: bool) -> str:
     """`fresh, 47m left`, `to fetch`, or how the step's keys are read."""
     if not step.stored:
-        return "read from the file"
+        return step.at_hand
     if stored is None:
         return "to fetch" if kept else "to fetch (nothing can be kept here)"
     if stored.expires_at is None:

@@ -10,9 +10,10 @@ from awsenv.errors import Config
 from awsenv.model import Where
 
 LARGEST = 64 << 20  # bytes; a config file beyond that is a mistake, and reading on would hang
+LARGEST_TOKEN = 64 << 10  # bytes; STS takes 20,000 characters
 
 
-def read(path: str) -> bytes:
+def read(path: str, largest: int = LARGEST) -> bytes:
     """The file's bytes, b"" where there is none; raises Config where it can't be read, or is no regular file."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a FIFO in its place must not hang us
@@ -20,13 +21,15 @@ def read(path: str) -> bytes:
         return b""
     except OSError as error:
         raise Config(f"can't read {path}: {error.strerror}") from None
+    except ValueError:  # a NUL in it
+        raise Config(f"can't read {path}: no file can have that name") from None
     about = os.fstat(descriptor)
     if not stat.S_ISREG(about.st_mode):
         os.close(descriptor)
         raise Config(f"{path} is not a regular file")
     with os.fdopen(descriptor, "rb") as file:
-        if about.st_size > LARGEST:
-            raise Config(f"{path} is {about.st_size >> 20} MiB large; awsenv reads at most {LARGEST >> 20}")
+        if about.st_size > largest:
+            raise Config(f"{path} is {about.st_size >> 10} KiB large; awsenv reads at most {largest >> 10}")
         return file.read()
 
 
@@ -37,6 +40,20 @@ class AwsFiles:
         """The value of the setting on that line."""
         value, _ = locate(read(where.file), where)
         return value
+
+    def absolute(self, path: str) -> str:
+        return os.path.abspath(os.path.expanduser(path))
+
+    def token(self, path: str, where: Where) -> str:
+        try:
+            data = read(self.absolute(path), LARGEST_TOKEN)
+        except Config as error:
+            raise Config(error.what, where) from None
+        token = data.decode("ascii", "replace").strip()
+        if token.isprintable() and token.isascii() and token:
+            return token
+        what = "holds no token" if data else "is not there, or is empty"
+        raise Config(f"{path} {what}", where, "does the program run that writes it?")
 
 
 def locate(data: bytes, where: Where) -> tuple[str, int]:

@@ -71,6 +71,7 @@ def plan_for(world: World, reading: Reading, request: UseRequest) -> Plan:
             ambient_region=hot.ambient_region(world.env),
             duration=request.duration,
             trust_endpoints=reading.settings.allow_endpoint_override,
+            before=world.before,
         )
     except (UnknownProfile, NoCredentials) as error:
         stray = misplaced(world.home, world.credentials_path)
@@ -112,7 +113,7 @@ def take(world: World, request: UseRequest, login: str = "by setting") -> Taken:
         resolved = resolve(plan, store, ports, fresh=request.fresh)
     credentials = resolved.credentials
     lease = Lease(
-        request.profile, plan.region, credentials, account or credentials.account_id, role, reused=resolved.reused
+        request.profile, plan.region, credentials, credentials.account_id or account, role, reused=resolved.reused
     )
     # The stamps before the keys: another login in this very moment then leaves its keys beside older stamps, and the record
     # is void. The other way round, the new login's stamps would vouch for the old one's keys.
@@ -144,6 +145,9 @@ def require_renewable_by_sdks(plan: Plan, reading: Reading) -> None:
                 where,
                 f"awsenv use {word(plan.profile)} --as keys",
             )
+        lost = step.lost_on_aws_tools()
+        if lost is not None:
+            raise Config(f'"{step.profile}": {lost[0]}', lost[1], f"awsenv use {word(plan.profile)} --as keys")
     damage = reading.config.damage()
     if plan.ours_alone or damage:
         what, where = (damage[0].what, damage[0].where) if damage else ("AWS tools don't see this section", None)

@@ -53,6 +53,14 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """A file as it was read: what trust is given to. *digest* is the SHA-256 of its bytes, in hex."""
+
+    path: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """Something in a section that can't be read as it stands."""
 
@@ -260,6 +268,7 @@ class Step:
     kind: ClassVar[str]
     stored: ClassVar[bool] = True  # False where the store would hold a copy of a long-lived key
     is_role_session: ClassVar[bool] = False  # roles assumed with its credentials are capped at an hour
+    at_hand: ClassVar[str] = "read from the file"  # how `explain` calls the state of what is not stored
 
     def title(self) -> str:
         """What it does, in a few words."""
@@ -281,6 +290,23 @@ class Step:
     def login(self) -> str:
         """The name of the login that this stands on, as the store groups what hangs on one; "" for none."""
         return ""
+
+    def lost_on_aws_tools(self) -> tuple[str, Where | None] | None:
+        """What AWS's own tools, left alone with the profile, would not do as we do, and its line; None for nothing."""
+        return None
+
+    def called(self) -> str:
+        """What a sentence calls whoever has its credentials."""
+        return f'"{self.profile}"'
+
+    @property
+    def may_be_role_session(self) -> bool:
+        """Whether its credentials are temporary and of unknown origin: they are capped as a role session's are."""
+        return False
+
+    def is_of_this_shell(self) -> bool:
+        """Whether it hangs on more of this shell than variables.PLAN_INPUTS: the fast lane then keeps no record of it."""
+        return False
 
     def check(self, ports: Ports) -> None:
         """Raise now what is already known to fail, before anything ahead of it is fetched or asked."""
@@ -306,6 +332,14 @@ class Context(Protocol):
     def as_source(self) -> bool:
         """Whether the profile is read as another one's source_profile."""
 
+    @property
+    def env(self) -> Mapping[str, str]:
+        """The environment, for what hangs on the place that we run in."""
+
+    @property
+    def before(self) -> Mapping[str, str] | None:
+        """The environment as it was before awsenv; None where that can't be told."""
+
     def endpoint(self, service: str) -> str | None:
         """The overriding URL of *service*, or None for AWS's own; raises Config where a token would leave AWS."""
 
@@ -315,10 +349,14 @@ class Context(Protocol):
     def own_keys(self, name: str, credentials_file: bool) -> Mapping[str, Setting]:
         """The access key settings of profile *name* in that one file."""
 
+    def origin(self, setting: Setting) -> Origin:
+        """The file that *setting* stands in, as it was read."""
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A source's answer: yes, this profile uses me. *upstream* is the setting that names the profile before it."""
+    """A source's answer: yes, this profile uses me. *upstream* is the setting that names what comes before it: another
+    profile (`source_profile`), or what is no profile (`credential_source`)."""
 
     step: Step
     upstream: Setting | None = None
@@ -389,9 +427,13 @@ class EnvChange:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a verb answers: text for stdout, lines for stderr, an exit status; or a command to become."""
+    """What a verb answers: text for stdout, lines for stderr, an exit status; or a command to become.
+
+    *append* is (path, text) for the end of a file, written when stdout is out.
+    """
 
     stdout: str = field(default="", repr=False)
+    append: tuple[str, str] | None = field(default=None, repr=False, kw_only=True)
     notes: tuple[str, ...] = ()
     exit_code: int = 0
     become: tuple[str, ...] = ()

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from awsenv.config import AwsConfig, require_sound
 from awsenv.endpoints import endpoint_of
 from awsenv.errors import NoCredentials, SourceLoop, UnknownProfile, Usage
-from awsenv.model import Claim, Note, Plan, Profile, Setting, Step, Where
-from awsenv.sources import SOURCES
+from awsenv.model import Claim, Note, Origin, Plan, Profile, Setting, Step, Where
+from awsenv.sources import SOURCES, credential_source
 from awsenv.sources.assume_role import HOUR, LONGEST, SHORTEST, AssumeRole, has_own_keys
-from awsenv.sources.static import StaticKeys
+from awsenv.sources.credential_process import CredentialProcess
+from awsenv.sources.web_identity import GithubRole, TokenFileRole
 from awsenv.text import show
 
 # What a profile holds that authenticates nobody by itself → what is missing beside it.
@@ -35,6 +36,7 @@ class PlanContext:
     session_name: str
     trust_endpoints: bool = False
     as_source: bool = False
+    before: Mapping[str, str] | None = None
 
     def endpoint(self, service: str) -> str | None:
         # From the profile that was asked for, not its source's: that is whose settings botocore's clients see. It asks for
@@ -51,6 +53,9 @@ class PlanContext:
     def own_keys(self, name: str, credentials_file: bool) -> Mapping[str, Setting]:
         return self.config.own_keys(name, credentials_file)
 
+    def origin(self, setting: Setting) -> Origin:
+        return self.config.origin(setting)
+
 
 def build(
     config: AwsConfig,
@@ -62,18 +67,20 @@ def build(
     ambient_region: str | None = None,
     duration: int | None = None,
     trust_endpoints: bool = False,
+    before: Mapping[str, str] | None = None,
 ) -> Plan:
     """How *name* gets its credentials, root first.
 
     *region* was asked for and wins over the profile's own, *ambient_region* is what the user had before awsenv;
-    *duration* is the seconds asked for on the last AssumeRole; *trust_endpoints* lets tokens go to any host. Raises
+    *duration* is the seconds asked for on the last AssumeRole; *trust_endpoints* lets tokens go to any host; *before* is
+    the environment as it was before awsenv, None where that can't be told. Raises
     Config (UnknownProfile, SourceLoop, …) with the file and line, or Usage where *duration* has nothing to apply to.
     """
     requested = config.profile(name)
     require_sound(requested)
     own = requested.get("region")
     effective = region or (own.value if own is not None else None) or ambient_region
-    context = PlanContext(config, requested, effective, env, session_name, trust_endpoints)
+    context = PlanContext(config, requested, effective, env, session_name, trust_endpoints, before=before)
     claims, profiles = _chain(config, requested, context)
     steps = tuple(claim.step for claim in reversed(claims))
     notes = tuple(note for claim in claims for note in claim.notes)
@@ -93,6 +100,9 @@ def _chain(config: AwsConfig, profile: Profile, context: PlanContext) -> tuple[l
         claims.append(claim)
         source = claim.upstream
         if source is None:
+            return claims, list(profiles.values())
+        if source.key == "credential_source":
+            claims.append(Claim(credential_source.root(profile.name, source, context)))
             return claims, list(profiles.values())
         trail.append((profile.name, source))
         if not config.has(source.value):
@@ -150,7 +160,7 @@ def _with_duration(steps: tuple[Step, ...], seconds: int) -> tuple[Step, ...]:
         raise Usage(f"a role lasts from {SHORTEST} to {LONGEST} seconds (15m to 12h), not {seconds}")
     for i in range(len(steps) - 1, -1, -1):
         step = steps[i]
-        if isinstance(step, AssumeRole):
+        if isinstance(step, AssumeRole | TokenFileRole | GithubRole):
             return (*steps[:i], replace(step, seconds=seconds), *steps[i + 1 :])
     last = steps[-1]
     raise Usage(
@@ -182,9 +192,11 @@ def _asked_at(step: AssumeRole) -> Where | None:
 
 def _cap_reason(upstream: Step) -> str | None:
     if upstream.is_role_session:
-        return f'"{upstream.profile}" is a role session'
-    if isinstance(upstream, StaticKeys) and upstream.may_be_role_session:
-        return f'"{upstream.profile}" holds a session token, which may be a role session'
+        return f"{upstream.called()} is a role session"
+    if upstream.may_be_role_session and not isinstance(upstream, CredentialProcess):
+        return f"{upstream.called()} holds a session token, which may be a role session"
+    if isinstance(upstream, CredentialProcess):
+        return f'what the program of "{upstream.profile}" prints may be a role session'
     return None
 
 

@@ -7,7 +7,18 @@ from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
-from awsenv.model import Account, Credentials, DeviceCode, Refusal, Registration, SsoSession, SsoToken, Trouble, Where
+from awsenv.model import (
+    Account,
+    Credentials,
+    DeviceCode,
+    Origin,
+    Refusal,
+    Registration,
+    SsoSession,
+    SsoToken,
+    Trouble,
+    Where,
+)
 
 if TYPE_CHECKING:
     from awsenv.store import Store
@@ -31,6 +42,18 @@ class AwsApi(Protocol):
         endpoint: str | None,
     ) -> Credentials:
         """STS AssumeRole."""
+
+    def assume_role_with_web_identity(
+        self,
+        token: str,
+        *,
+        role_arn: str,
+        session_name: str,
+        seconds: int | None,
+        region: str | None,
+        endpoint: str | None,
+    ) -> Credentials:
+        """STS AssumeRoleWithWebIdentity, unsigned; TokenRejected where the token is too old."""
 
     def role_credentials(
         self, access_token: str, *, account: str, role: str, region: str, endpoint: str | None
@@ -66,6 +89,9 @@ class AwsApi(Protocol):
 
     def oidc_base(self, session: SsoSession) -> str:
         """The URL of the session's OIDC service, without a path."""
+
+    def reach(self, url: str) -> None:
+        """Raise Unreachable unless somebody answers at *url*, whatever he says."""
 
     def redirect_of(self, url: str) -> str | None:
         """Where one request for *url* is redirected to, without going there; None where it isn't."""
@@ -191,6 +217,12 @@ class TokenCache(Protocol):
     def may_start_worker(self, key: str, now: float, pause: float) -> bool:
         """Whether nobody renews the session or has started a worker for it in the last *pause* seconds; notes that we do."""
 
+    def is_void(self, token: SsoToken) -> bool:
+        """Whether AWS has already turned down this access token before its time."""
+
+    def mark_void(self, token: SsoToken) -> None:
+        """Remember that."""
+
     def is_dead(self, token: SsoToken) -> bool:
         """Whether AWS has already refused to renew exactly this one."""
 
@@ -217,6 +249,54 @@ class Files(Protocol):
     def value(self, where: Where) -> str:
         """The value of the setting on that line; raises Config when the file has changed meanwhile."""
 
+    def absolute(self, path: str) -> str:
+        """*path* with `~` expanded, from the current folder."""
+
+    def token(self, path: str, where: Where) -> str:
+        """A token that another program keeps in the file *path*, which the setting at *where* names; raises Config."""
+
+
+class Machine(Protocol):
+    """The place that we run in, where it vouches for us."""
+
+    def job(self) -> str:
+        """What tells this CI job from another one on the same runner."""
+
+    def github_token(self, audience: str) -> str:
+        """This job's identity token from GitHub Actions; raises Denied, Unreachable, Config."""
+
+    def environment(self) -> Mapping[str, str]:
+        """The environment as it was before awsenv."""
+
+    def container_name(self) -> str:
+        """What tells this container from another one that shares its store."""
+
+    def container_credentials(self) -> Credentials:
+        """The role of this container; raises Denied, Unreachable, Config."""
+
+    def instance_name(self) -> str:
+        """What tells this instance from another one that shares its store."""
+
+    def instance_credentials(self) -> Credentials:
+        """The role of this EC2 instance, by IMDSv2; raises NoCredentials, Denied, Unreachable, Config."""
+
+
+class Runner(Protocol):
+    """Programs that a config file names."""
+
+    def check(self, profile: str, where: Where) -> None:
+        """Raise Config where we have been started by that very program, of *profile*, at *where*."""
+
+    def answer(self, command: Sequence[str], profile: str, where: Where) -> bytes:
+        """What *command*, run without a shell, prints. Raises Config, Unreachable when it takes too long, Interrupted."""
+
+
+class Trust(Protocol):
+    """Which files may start programs."""
+
+    def require(self, origin: Origin, program: str, where: Where) -> None:
+        """Raise Config, saying how to trust the file, unless it is the user's alone, or was trusted as it was read."""
+
 
 class Ports(Protocol):
     """All of them. *now* gives epoch seconds."""
@@ -235,6 +315,12 @@ class Ports(Protocol):
     def files(self) -> Files: ...
     @property
     def background(self) -> Background: ...
+    @property
+    def runner(self) -> Runner: ...
+    @property
+    def trust(self) -> Trust: ...
+    @property
+    def machine(self) -> Machine: ...
 
 
 class _Real:
@@ -280,6 +366,27 @@ class _Real:
         from awsenv.background import DetachedWorker
 
         return DetachedWorker(self._world)
+
+    @cached_property
+    def machine(self) -> Machine:
+        from awsenv.machine import Here
+
+        return Here(self._world.env, self._world.before)
+
+    @cached_property
+    def runner(self) -> Runner:
+        from awsenv.lease import read_settings
+        from awsenv.runner import Programs
+        from awsenv.terminal import Terminal
+
+        seconds = lambda: read_settings(self._world.settings_path).process_timeout  # noqa: E731
+        return Programs(self._world.env, seconds, Terminal(self._world.env).lent)
+
+    @cached_property
+    def trust(self) -> Trust:
+        from awsenv.trust import gate
+
+        return gate(self._world)
 
 
 def real(world: World, store: Store) -> Ports:

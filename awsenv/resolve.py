@@ -96,6 +96,8 @@ def _fetch(
         credentials = step.fetch(upstream, ports)
         if credentials.account_id is None:
             credentials = replace(credentials, account_id=step.principal()[0])
+        if credentials.expires_at is None:
+            return credentials  # long-lived, from a program: it is never copied, and the program asked again
         try:
             store.put(key, credentials)
         except Storage as error:

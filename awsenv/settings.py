@@ -11,6 +11,7 @@ from typing import Any
 from awsenv.model import Problem, Where
 
 FIELDS = ("class", "label", "region", "left")
+LONGEST_PROCESS = 3600  # seconds
 LOGINS = ("ask", "always", "never")
 LABEL_FIELDS = ("profile", "account", "role", "region", "class")
 _CLASS_NAME = re.compile(r"[a-z][a-z0-9-]{0,15}")
@@ -39,8 +40,12 @@ when_needed = "ask"                              # when a login has ended, at a 
 [browsers]                                       # what opens a login or the console, by sso-session (%s is the address)
 # corp = "firefox -P corp"
 
+[process]
+timeout = 60                                     # seconds that a credential_process may take
+
 [trust]
 allow_endpoint_override = false                  # let Identity Center tokens go to hosts that are not AWS's
+files = []                                       # AWS config files of yours elsewhere than in ~/.aws, which may start programs
 """
 
 
@@ -54,7 +59,9 @@ class Settings:
     fields: tuple[str, ...] = FIELDS
     login_when_needed: str = "ask"
     browsers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    process_timeout: float = 60.0
     allow_endpoint_override: bool = False
+    trusted_files: tuple[str, ...] = ()
     origins: Mapping[str, Where] = field(default_factory=dict)
     mistakes: tuple[Problem, ...] = ()
 
@@ -103,7 +110,8 @@ class _Reader:
             "prompt": ("label", "fields"),
             "login": ("when_needed",),
             "browsers": None,
-            "trust": ("allow_endpoint_override",),
+            "process": ("timeout",),
+            "trust": ("allow_endpoint_override", "files"),
         }
         for section, value in self._document.items():
             if section not in known:
@@ -124,7 +132,9 @@ class _Reader:
             fields=self._fields(default.fields),
             login_when_needed=self._choice("login", "when_needed", LOGINS),
             browsers=self._browsers(),
+            process_timeout=self._seconds("process", "timeout", default.process_timeout),
             allow_endpoint_override=self._flag("trust", "allow_endpoint_override"),
+            trusted_files=self._files("trust", "files"),
             origins=self._origins,
             mistakes=tuple(self._mistakes),
         )
@@ -185,6 +195,22 @@ class _Reader:
             return False
         self._note(section, key)
         return value
+
+    def _seconds(self, section: str, key: str, default: float) -> float:
+        value = self._section(section).get(key, default)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= LONGEST_PROCESS:
+            self._mistake(section, key, f"{key} takes seconds, up to {LONGEST_PROCESS}")
+            return default
+        self._note(section, key)
+        return float(value)
+
+    def _files(self, section: str, key: str) -> tuple[str, ...]:
+        value = self._section(section).get(key, [])
+        if not (isinstance(value, list) and all(isinstance(path, str) and path[:1] in ("/", "~") for path in value)):
+            self._mistake(section, key, f'{key} takes a list of whole paths: {key} = ["~/work/aws/config"]')
+            return ()
+        self._note(section, key)
+        return tuple(value)
 
     def _choice(self, section: str, key: str, choices: tuple[str, ...]) -> str:
         """One of *choices*, of which the first is the default."""
@@ -256,5 +282,7 @@ def rows(settings: Settings) -> list[tuple[str, str, str]]:
     found.append(("prompt.fields", " ".join(settings.fields) or "(off)"))
     found.append(("login.when_needed", settings.login_when_needed))
     found += [(f"browsers.{session}", " ".join(words)) for session, words in settings.browsers.items()]
+    found.append(("process.timeout", f"{settings.process_timeout:g}"))
     found.append(("trust.allow_endpoint_override", str(settings.allow_endpoint_override).lower()))
+    found.append(("trust.files", " ".join(settings.trusted_files) or "(none)"))
     return [(name, value, str(settings.origins.get(name, "default"))) for name, value in found]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import termios
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import MappingProxyType
 
 from awsenv import turn
@@ -40,8 +41,11 @@ class Terminal:
         return True
 
     def terminal(self) -> str:
-        """The session that the terminal leads (setsid): all processes on one terminal share it."""
-        return str(os.getsid(0))
+        """The session that the terminal leads (setsid), as one of 64: all processes on one terminal share it.
+
+        Another terminal that shares it too does no more than wait its turn, and there are never more than 64 locks.
+        """
+        return str(os.getsid(0) % 64)
 
     def is_in_charge(self) -> bool:
         """Whether there is a terminal, and we are in its foreground: a background job must not ask."""
@@ -53,6 +57,26 @@ class Terminal:
             return os.tcgetpgrp(descriptor) == os.getpgrp()
         except OSError:
             return False
+        finally:
+            os.close(descriptor)
+
+    @contextmanager
+    def lent(self) -> Iterator[int | None]:
+        """The terminal, for a program that may ask on it, where we are in its foreground; it is put back afterwards.
+
+        A program that is ended while it reads a password leaves the echo off.
+        """
+        if not self.is_in_charge():
+            yield None
+            return
+        descriptor = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+        try:
+            before = termios.tcgetattr(descriptor)
+            try:
+                yield descriptor
+            finally:
+                if termios.tcgetattr(descriptor) != before:
+                    termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
         finally:
             os.close(descriptor)
 

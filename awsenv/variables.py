@@ -57,7 +57,7 @@ OWN = (
 )
 
 # What the shim sets for one call of the backend; nothing that awsenv starts inherits it.
-WIRE = ("AWSENV_SHIM", "AWSENV_STORE", "AWSENV_PREVIOUS", "AWSENV_STASHED", "AWSENV_CHANGED")
+WIRE = ("AWSENV_SHIM", "AWSENV_STORE", "AWSENV_PREVIOUS", "AWSENV_STASHED", "AWSENV_CHANGED", "AWSENV_STASH_FD")
 
 # What a plan depends on besides the config files: the same profile under another of these is another plan.
 PLAN_INPUTS = (
@@ -75,4 +75,5 @@ PLAN_INPUTS = (
     "USER",
     "LOGNAME",
     "XDG_CONFIG_HOME",
+    "GITHUB_ACTIONS",
 )

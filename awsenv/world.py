@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from awsenv import shelf, variables
+from awsenv import shelf, stash, variables
 from awsenv.errors import Config
 
 
@@ -24,6 +25,7 @@ class World:
     clock: Callable[[], float] = time.time
     shell: str | None = None  # which shim asked: bash, zsh, fish
     protocol: str = ""
+    kept: bytes | None = None  # what the shell had before awsenv, as its shim keeps it
 
     @classmethod
     def current(cls) -> World:
@@ -44,7 +46,13 @@ class World:
             user=_user(env),
             shell=shell or None,
             protocol=protocol,
+            kept=_kept(env.pop("AWSENV_STASH_FD", "")),
         )
+
+    @property
+    def before(self) -> Mapping[str, str] | None:
+        """The environment as it was before awsenv; None where that can't be told."""
+        return stash.before(self.env, self.kept)
 
     @property
     def sso_cache_dir(self) -> str:
@@ -57,6 +65,13 @@ class World:
         from platformdirs import user_config_dir  # a third of a bare interpreter; only a miss pays
 
         return f"{user_config_dir('awsenv', appauthor=False)}/config.toml"
+
+    @property
+    def trust_dir(self) -> str:
+        """Where it is remembered which files may start programs. Not the store: a restart must not forget it."""
+        from platformdirs import user_state_dir
+
+        return f"{user_state_dir('awsenv', appauthor=False)}/trust"
 
     @property
     def session_name(self) -> str:
@@ -81,6 +96,24 @@ def _home(env: Mapping[str, str]) -> str:
     if not home.startswith("/"):
         raise Config(f"HOME is not an absolute path: {home!r}", hint="export HOME=/home/you")
     return home
+
+
+def _kept(descriptor: str) -> bytes | None:
+    """What the shim wrote into the pipe that it left open for us, to its end; None for none."""
+    if not (descriptor.isascii() and descriptor.isdigit()):
+        return None
+    number = int(descriptor)
+    try:
+        if not stat.S_ISFIFO(os.fstat(number).st_mode):
+            return None
+        data = b""
+        while piece := os.read(number, 1 << 16):
+            data += piece
+        if number > 2:
+            os.close(number)
+    except OSError:
+        return None
+    return data
 
 
 def _user(env: Mapping[str, str]) -> str:

@@ -239,7 +239,7 @@ __awsenv_complete() {
     elif [[ -z $dashes && $cur == -* ]]; then
         __awsenv_complete_options
     elif [[ -z $verb ]]; then
-        __awsenv_complete_words use off refresh current whoami login logout sessions console list explain export exec init setup settings demo sso
+        __awsenv_complete_words use off refresh current whoami login logout sessions console list explain export exec init setup settings trust demo sso
     elif ((place == 0)); then
         case $verb in
             sso) __awsenv_complete_words import add ;;
@@ -257,6 +257,7 @@ __awsenv_complete() {
                 )"
                 ;;
             init | setup) __awsenv_complete_words bash zsh fish ;;
+            trust) \builtin compopt -o default 2>/dev/null || : ;; # bash 3.2 has no compopt; there it is always on
         esac
     fi
     \builtin return 0
@@ -294,7 +295,7 @@ __awsenv_complete_value() {
                 stepfunctions support transfer trustedadvisor vpc waf workspaces xray
             )
             ;;
-        --format) values=(env fish json process dotenv powershell) ;;
+        --format) values=(env fish json process dotenv powershell github) ;;
         *) \builtin return 0 ;;
     esac
     __awsenv_complete_words "${values[@]/#/$1}"
@@ -316,6 +317,7 @@ __awsenv_complete_options() {
         init) __awsenv_complete_words --values --help ;;
         setup) __awsenv_complete_words --yes --remove --print --help ;;
         settings) __awsenv_complete_words --json --template --help ;;
+        trust) __awsenv_complete_words --list --remove --yes --help ;;
         'sso import')
             __awsenv_complete_words --names --region --role-over --account --role --prune --yes --dry-run --json --help
             ;;

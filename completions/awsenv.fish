@@ -192,6 +192,7 @@ complete -c awsenv -n '__awsenv_complete_at verb' -a exec -d 'Become a command t
 complete -c awsenv -n '__awsenv_complete_at verb' -a init -d 'Print what loads awsenv into a shell'
 complete -c awsenv -n '__awsenv_complete_at verb' -a setup -d 'Load awsenv into every new shell from now on'
 complete -c awsenv -n '__awsenv_complete_at verb' -a settings -d 'Show the settings of awsenv itself'
+complete -c awsenv -n '__awsenv_complete_at verb' -a trust -d 'Let a config file elsewhere start the programs that it names'
 complete -c awsenv -n '__awsenv_complete_at verb' -a sso -d 'Identity Center in the AWS config file'
 complete -c awsenv -n '__awsenv_complete_at verb' -a demo -d 'Try it all in a throw-away home with a fake AWS'
 
@@ -202,6 +203,7 @@ complete -c awsenv -n '__awsenv_complete_at name sso' -a import -d 'Write every 
 complete -c awsenv -n '__awsenv_complete_at name sso' -a add -d 'Add a login and profiles of it, by a conversation'
 complete -c awsenv -n '__awsenv_complete_at name "sso import"' -a '(__awsenv_complete_sessions)'
 complete -c awsenv -n '__awsenv_complete_at name init setup' -a 'bash zsh fish'
+complete -c awsenv -n '__awsenv_complete_at name trust' -F
 complete -c awsenv -n '__awsenv_complete_at mark exec demo' -a -- -d 'The command follows'
 complete -c awsenv -n '__awsenv_complete_at command exec demo' -a '(__awsenv_complete_command)'
 
@@ -226,7 +228,7 @@ complete -c awsenv -n '__awsenv_complete_at option use refresh export exec' -l f
 complete -c awsenv -n '__awsenv_complete_at option use' -l as -x -a 'keys\t"The credentials themselves" profile\t"AWS_PROFILE only"' -d 'What the shell gets'
 complete -c awsenv -n '__awsenv_complete_at option current whoami sessions list explain settings' -l json -d 'Print JSON'
 complete -c awsenv -n '__awsenv_complete_at option list' -l names -d 'Names only, one a line'
-complete -c awsenv -n '__awsenv_complete_at option export' -l format -x -a 'env fish json process dotenv powershell' -d 'Format to print'
+complete -c awsenv -n '__awsenv_complete_at option export' -l format -x -a 'env fish json process dotenv powershell github' -d 'Format to print'
 complete -c awsenv -n '__awsenv_complete_at option export' -l show -d 'Put secrets on the screen'
 complete -c awsenv -n '__awsenv_complete_at option export' -l allow-login -d 'Log in if it takes that, unasked'
 complete -c awsenv -n '__awsenv_complete_at option login' -l device -d 'By a code on any device'
@@ -238,6 +240,9 @@ complete -c awsenv -n '__awsenv_complete_at option setup' -l yes -d "Don't ask"
 complete -c awsenv -n '__awsenv_complete_at option setup' -l remove -d 'Take it out again'
 complete -c awsenv -n '__awsenv_complete_at option setup' -l print -d 'Print the lines, change nothing'
 complete -c awsenv -n '__awsenv_complete_at option settings' -l template -d 'A file to start from'
+complete -c awsenv -n '__awsenv_complete_at option trust' -l list -d 'Show what is trusted'
+complete -c awsenv -n '__awsenv_complete_at option trust' -l remove -d 'Trust it no more'
+complete -c awsenv -n '__awsenv_complete_at option trust' -l yes -d "Don't ask"
 complete -c awsenv -n '__awsenv_complete_at option "sso import"' -l names -x -a '"{account_name}-{role}" "{account_id}-{role}"' -d 'Template of the names'
 complete -c awsenv -n '__awsenv_complete_at option "sso import"' -l region -x -a "$regions" -d 'Region of the profiles'
 complete -c awsenv -n '__awsenv_complete_at option "sso import"' -l role-over -x -d 'A profile more for each, that switches to this role'

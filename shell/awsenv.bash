@@ -141,13 +141,16 @@ function __awsenv_ask_and_apply {
     \builtin trap '__awsenv_interrupted=1' INT
   fi
   reply=$(__awsenv_ask "$@") || status=$?
+  if [[ $status == 0 && $reply == ': awsenv 1 stash' ]]; then
+    reply=$({ __awsenv_print_stash | __awsenv_ask_with_stash "$@" 3<&0 0<&4 4<&-; } 4<&0) || status=$?
+  fi
   # Killed at its question for a code, the backend could not turn the echo on again.
   if [[ $status -gt 130 && -t 2 ]]; then
     \command stty echo echoe echok <&2 2>/dev/null || \builtin :
   fi
   if [[ -n $__awsenv_interrupted ]]; then
     status=130
-  elif [[ $status == 0 ]]; then
+  elif [[ $status == 0 || ($1$status == logout6 && -n $reply) ]]; then # 6: AWS could not be told, but here it is over
     if __awsenv_is_whole; then
       __awsenv_apply "$1"
     else
@@ -167,13 +170,16 @@ function __awsenv_ask_and_apply {
 
 # Runs in a command substitution, so that what it exports ends with it.
 function __awsenv_ask {
-  \builtin unset -v AWSENV_PREVIOUS AWSENV_STASHED AWSENV_CHANGED
+  \builtin unset -v AWSENV_PREVIOUS AWSENV_STASHED AWSENV_CHANGED AWSENV_STASH_FD
   \builtin export "AWSENV_SHIM=bash:1" "AWSENV_STORE=$__awsenv_store"
   if [[ $1 == use && -n ${__awsenv_previous-} ]]; then
     \builtin export "AWSENV_PREVIOUS=$__awsenv_previous"
   fi
   if [[ -n ${__awsenv_was+x} ]]; then
     \builtin export "AWSENV_STASHED=1"
+  fi
+  if [[ -n ${__awsenv_descriptor-} ]]; then
+    \builtin export "AWSENV_STASH_FD=$__awsenv_descriptor"
   fi
   \builtin export "AWSENV_CHANGED=$changed"
   \builtin exec "$__awsenv_python" -I -S "$__awsenv_main" "$@"
@@ -251,6 +257,23 @@ function __awsenv_stash {
     esac
     i=$((i + 1))
   done
+}
+
+# What was exported, NAME=VALUE and NUL each, for a backend that asks. A pipe: an argument or a variable could be seen.
+function __awsenv_print_stash {
+  \builtin local name i=0
+  for name in "${__awsenv_managed[@]}"; do
+    case ${__awsenv_was[i]} in
+    x*) \builtin printf '%s=%s\0' "$name" "${__awsenv_was[i]#x}" ;;
+    esac
+    i=$((i + 1))
+  done
+}
+
+# The pipe is descriptor 3, and 0 still the user's: our caller has seen to that.
+function __awsenv_ask_with_stash {
+  \builtin local __awsenv_descriptor=3
+  __awsenv_ask "$@"
 }
 
 function __awsenv_remember {

@@ -92,6 +92,7 @@ function __awsenv_change
     set -l AWSENV_PREVIOUS
     set -l AWSENV_STASHED
     set -l AWSENV_CHANGED
+    set -l AWSENV_STASH_FD
     if test $argv[1] = use; and test -n "$__awsenv_previous"
         set -x AWSENV_PREVIOUS $__awsenv_previous
     end
@@ -103,7 +104,13 @@ function __awsenv_change
     set -lx AWSENV_STORE $__awsenv_store
     set -l reply (command $__awsenv_python -I -S $__awsenv_main $argv)
     set -l code $status
-    if test $code -ne 0
+    if test $code -eq 0; and test "$reply" = ': awsenv 1 stash'
+        set -x AWSENV_STASH_FD 0
+        set reply (__awsenv_print_stash | command $__awsenv_python -I -S $__awsenv_main $argv)
+        set code $status
+    end
+    # 6: AWS could not be told of the logout, but here it is over.
+    if test $code -ne 0; and not test $argv[1]$code = logout6 -a -n "$reply"
         # Killed at its question for a code, the backend could not turn the echo on again.
         test $code -gt 130 -a -t 2; and command stty echo echoe echok <&2 2>/dev/null
         return $code
@@ -137,7 +144,7 @@ function __awsenv_change
     if test -n "$before"; and test "x$before" != "x$after"
         set -gu __awsenv_previous $before
     end
-    return 0
+    return $code
 end
 
 function __awsenv_identity
@@ -165,6 +172,17 @@ function __awsenv_stash
     end
     set -gu __awsenv_was $states
     set -gu __awsenv_was_value $values
+end
+
+# What was exported, NAME=VALUE and NUL each, for a backend that asks. A pipe: an argument or a variable could be seen.
+function __awsenv_print_stash
+    set -l fish_trace
+    set -l index 0
+    for name in $__awsenv_managed
+        set index (math $index + 1)
+        test $__awsenv_was[$index] = exported; and builtin printf '%s=%s\0' $name "$__awsenv_was_value[$index]"
+    end
+    return 0
 end
 
 function __awsenv_remember

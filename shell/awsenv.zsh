@@ -77,7 +77,7 @@ function __awsenv_is_found {
 # on for one. Ctrl-C in the backend ends this function where it stands, and zsh puts the options back.
 function __awsenv_change {
   \builtin emulate -L 'zsh' -o 'no_xtrace' -o 'no_aliases'
-  \builtin local 'name' 'answer=' 'changed='
+  \builtin local 'name' 'answer=' 'changed=' 'code=0'
   for name in "${__awsenv_managed[@]}" "${__awsenv_own[@]}"; do
     if [[ "${(Pt)name}" == *'readonly'* ]]; then
       __awsenv_say "$name is readonly in this shell; nothing changed"
@@ -88,11 +88,22 @@ function __awsenv_change {
     'off'|'logout') __awsenv_list_changed ;;
   esac
 
-  answer="$(__awsenv_ask "$@")" || __awsenv_echo_again "$?" || \builtin return
+  answer="$(__awsenv_ask "$@")" || {
+    __awsenv_echo_again "$?"
+    code=$?
+    # 6: AWS could not be told of the logout, but here it is over.
+    [[ "$1$code" == 'logout6' && -n "$answer" ]] || \builtin return "$code"
+  }
+  if [[ "$answer" == ': awsenv 1 stash' ]]; then
+    answer="$({ __awsenv_print_stash | __awsenv_ask_with_stash "$@"; } 4<&0)" || __awsenv_echo_again "$?" || \builtin return
+  fi
 
   # Only a reply whose last line is ours is complete.
   case "${answer##*$'\n'}" in
-    ': awsenv 1 end') __awsenv_apply "$1" ;;
+    ': awsenv 1 end')
+      __awsenv_apply "$1"
+      \builtin return "$code"
+      ;;
     ': awsenv '*' end')
       \builtin print -r -u 2 -- 'awsenv was updated: start a new shell or run: exec $SHELL'
       \builtin return 1
@@ -106,13 +117,16 @@ function __awsenv_change {
 
 # Runs in a command substitution, so that what it exports ends with it.
 function __awsenv_ask {
-  \builtin unset 'AWSENV_PREVIOUS' 'AWSENV_STASHED' 'AWSENV_CHANGED'
+  \builtin unset 'AWSENV_PREVIOUS' 'AWSENV_STASHED' 'AWSENV_CHANGED' 'AWSENV_STASH_FD'
   \builtin export 'AWSENV_SHIM=zsh:1' "AWSENV_STORE=$__awsenv_store"
   if [[ "$1" == 'use' && -n "${__awsenv_previous-}" ]]; then
     \builtin export "AWSENV_PREVIOUS=$__awsenv_previous"
   fi
   if (( ${+__awsenv_was} )); then
     \builtin export 'AWSENV_STASHED=1'
+  fi
+  if [[ -n "${__awsenv_descriptor-}" ]]; then
+    \builtin export "AWSENV_STASH_FD=$__awsenv_descriptor"
   fi
   \builtin export "AWSENV_CHANGED=$changed"
   \builtin exec "$__awsenv_python" '-I' '-S' "$__awsenv_main" "$@"
@@ -178,6 +192,24 @@ function __awsenv_stash {
       *) __awsenv_was[$name]="-${(P)name}" ;;
     esac
   done
+}
+
+# What was exported, NAME=VALUE and NUL each, for a backend that asks. A pipe: an argument or a variable could be seen.
+function __awsenv_print_stash {
+  \builtin emulate -L 'zsh' -o 'no_xtrace'
+  \builtin local 'name'
+  for name in "${__awsenv_managed[@]}"; do
+    case "${__awsenv_was[$name]}" in
+      'x'*) \builtin printf '%s=%s\0' "$name" "${__awsenv_was[$name]#x}" ;;
+    esac
+  done
+}
+
+# Reads the pipe as descriptor 3; 0 is the user's again, which our caller keeps as 4.
+function __awsenv_ask_with_stash {
+  \builtin local '__awsenv_descriptor=3'
+  \builtin exec 3<&0 0<&4 4<&-
+  __awsenv_ask "$@"
 }
 
 function __awsenv_remember {

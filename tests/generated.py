@@ -10,6 +10,7 @@ SESSIONS = ("s1", "s2", "sp ess")
 START_URLS = ("https://d-1.awsapps.com/start", "https://d-2.awsapps.com/start#/")
 ARNS = tuple(f"arn:aws:iam::{n * 12}:role/{role}" for n in "12" for role in ("Ops", "path/Dev"))
 FOREIGN = "https://evil.example"
+HOME_SHORT, HOME = "~", "/home/me"
 _TAKES_COMMENT = (
     "region",
     "output",
@@ -68,6 +69,7 @@ class Case:
     damage: Damage | None = None
     comments: bool = True
     tails: bool = True
+    home: str = HOME_SHORT
 
     def mended(self, **changes: object) -> Case:
         return replace(self, **changes)
@@ -94,7 +96,7 @@ class Case:
                 f"[{block.header}]{block.tail if self.tails else ''}",
                 *(x for e in block.entries for x in e.lines(self.comments)),
             ]
-            raw = [line.encode() for line in (*own, "")]
+            raw = [line.replace(f"{HOME_SHORT}/", f"{self.home}/").encode() for line in (*own, "")]
             lines += _hurt(raw, damage.kind) if damage is not None and damage.at == i else raw
         if damage is not None and damage.at is None:
             lines = _hurt(lines, damage.kind)
@@ -227,7 +229,7 @@ class _Maker:
         if self.chance(0.95):
             made["source_profile"] = self.pick(*self.names) if self.chance(0.96) else "nobody"
         if self.chance(0.04):
-            made["credential_source"] = self.pick("Environment", "environment")
+            made["credential_source"] = self.pick("Environment", "environment", "")
         options = {
             "external_id": ("x1", "x # 2"),
             "mfa_serial": ("arn:aws:iam::111111111111:mfa/me",),
@@ -268,13 +270,44 @@ class _Maker:
     def later(self) -> dict[str, str]:
         return self.random.choice(
             (
-                {"credential_process": "/opt/tool # x"},
-                {"web_identity_token_file": "/var/token", "role_arn": ARNS[0]},
+                self.process(),
+                self.process(),
+                self.web_identity(),
+                self.web_identity(),
                 {"web_identity_token_file": "/var/token"},
-                {"role_arn": ARNS[1], "credential_source": "Environment"},
+                self.credential_source(),
+                self.credential_source(),
                 {"login_session": "arn:aws:iam::111111111111:user/me"},
             )
         )
+
+    def web_identity(self) -> dict[str, str]:
+        made = {"web_identity_token_file": self.pick("/var/token", "/var/my # token", f"{HOME_SHORT}/token")}
+        made["role_arn"] = self.pick(*ARNS) if self.chance(0.95) else "Ops"
+        options = {"role_session_name": ("me", "you"), "duration_seconds": ("7200", "60"), "external_id": ("x1",)}
+        if self.chance(0.1):  # for GitHub Actions, which this is not; no AWS tool knows it
+            made["awsenv_github_role_arn"] = ARNS[3]
+        return made | {key: self.pick(*values) for key, values in options.items() if self.chance(0.25)}
+
+    def credential_source(self) -> dict[str, str]:
+        made = self.role()
+        made.pop("source_profile", None)
+        sources = ("Environment", "EcsContainer", "Ec2InstanceMetadata", "SharedConfig", "ecscontainer")
+        return made | {"credential_source": self.random.choices(sources, (40, 25, 25, 5, 5))[0]}
+
+    def process(self) -> dict[str, str]:
+        commands = (
+            "/opt/tool # x",
+            "/opt/tool",
+            "'/opt/my tool' a\\ b \"c  d\"",
+            "$HOME/tool *",
+            '/opt/tool "open',
+            "''",
+        )
+        made = {"credential_process": self.pick(*commands[:4]) if self.chance(0.95) else self.pick(*commands[4:])}
+        if self.chance(0.3):
+            made["aws_account_id"] = self.pick("111111111111", "222222222222")
+        return made
 
     def session(self) -> dict[str, str]:
         made = {"sso_start_url": self.pick(*START_URLS), "sso_region": self.pick("eu-west-1", "eu-west-1", "us-east-1")}
@@ -304,5 +337,8 @@ class _Maker:
             "AWS_ENDPOINT_URL_STS": "http://127.0.0.1:1",
             "AWS_ENDPOINT_URL_SSO": self.pick("http://127.0.0.1:6", FOREIGN),
             "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": self.pick("true", "false", ""),
+            "AWS_SESSION_TOKEN": self.pick("t", ""),
+            "AWS_SECURITY_TOKEN": "older",
         }
-        return {name: value for name, value in made.items() if self.chance(0.06)}
+        found = {name: value for name, value in made.items() if self.chance(0.06)}
+        return found | ({"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/task"} if self.chance(0.3) else {})

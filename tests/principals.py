@@ -9,26 +9,32 @@ from __future__ import annotations
 import hashlib
 import json
 import pathlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 import botocore.credentials
 import botocore.session
 import botocore.tokens
+from botocore.compat import compat_shell_split
 from botocore.configprovider import ConfiguredEndpointProvider
 from botocore.exceptions import InvalidConfigError
 
 from awsenv.config import AwsConfig
 from awsenv.errors import AwsenvError
-from awsenv.files import locate
+from awsenv.files import AwsFiles, locate
+from awsenv.machine import Here
 from awsenv.model import Plan, Where
 from awsenv.plan import build
 from awsenv.sources.assume_role import AssumeRole
+from awsenv.sources.credential_process import CredentialProcess
+from awsenv.sources.credential_source import ContainerRole, EnvironmentKeys, InstanceRole
 from awsenv.sources.sso import SsoRole
 from awsenv.sources.static import StaticKeys
-from tests.generated import SESSIONS, START_URLS, Case
+from awsenv.sources.web_identity import TokenFileRole
+from tests.generated import HOME, SESSIONS, START_URLS, Case
 
 UNNAMED = "awsenv-unnamed"
 NO_SECTION = "services names a section that is not there"
@@ -36,7 +42,7 @@ LATER = datetime.now(UTC) + timedelta(days=1)
 
 
 class Root(NamedTuple):
-    """*what*: keys, sso, process, web identity, environment, instance. *own* is the service's own endpoint override."""
+    """*what*: keys, sso, process, web identity, environment, container, instance. *own* is the service's own endpoint override."""
 
     what: str
     about: tuple[str | None, ...] = ()
@@ -86,19 +92,33 @@ class Theirs:
     def answers(self, case: Case, as_the_cli: bool = False) -> dict[str, Answer]:
         """Who botocore is as each profile of *case*; *as_the_cli*: with one cache for all, as the AWS CLI has on its disk."""
         env = self._placed(case)
-        process = {"access_key": self._mint(Root("process")), "secret_key": "s", "expiry_time": None}
         instance = botocore.credentials.Credentials(self._mint(Root("instance")), "s") if case.on_instance else None
+        is_container = any(name.startswith("AWS_CONTAINER") for name in case.env)
+        container = botocore.credentials.Credentials(self._mint(Root("container")), "s") if is_container else None
         cache: dict[str, object] | None = {} if as_the_cli else None
         with (
             patch.dict("os.environ", env),
             patch.object(botocore.credentials.SSOProvider, "_SSO_TOKEN_CACHE_DIR", str(self._folder)),
             patch.object(botocore.tokens.SSOTokenProvider, "_SSO_TOKEN_CACHE_DIR", str(self._folder)),
-            patch.object(botocore.credentials.ProcessProvider, "_retrieve_credentials_using", lambda *_: process),
-            patch.object(botocore.credentials.FileWebIdentityTokenLoader, "__call__", lambda _: "web token"),
-            patch.object(botocore.credentials.ContainerProvider, "load", lambda _: None),
+            patch.object(botocore.credentials.ProcessProvider, "_retrieve_credentials_using", self._by_process),
+            patch.object(botocore.credentials.FileWebIdentityTokenLoader, "__call__", _web_token),
+            patch.object(botocore.credentials.ContainerProvider, "load", lambda _: container),
             patch.object(botocore.credentials.InstanceMetadataProvider, "load", lambda _: instance),
         ):
             return {name: self._answer(name, cache) for name in case.names()}
+
+    @property
+    def _by_process(self) -> Callable[[botocore.credentials.ProcessProvider, str], dict[str, object]]:
+        """What stands in for the start of a program: keys for its words, and the account that the profile names."""
+
+        def answer(provider: botocore.credentials.ProcessProvider, command: str) -> dict[str, object]:
+            words = compat_shell_split(command)
+            if not words[0]:
+                raise FileNotFoundError
+            account = provider._get_account_id({})
+            return {"access_key": self._mint(Root("process", (json.dumps(words), account or None))), "secret_key": "s"}
+
+        return answer
 
     def names(self, case: Case) -> set[str]:
         """The profiles that botocore finds in the files of *case*."""
@@ -111,9 +131,7 @@ class Theirs:
         return {
             "AWS_CONFIG_FILE": str(self._folder / "config"),
             "AWS_SHARED_CREDENTIALS_FILE": str(self._folder / "credentials"),
-            "AWS_ACCESS_KEY_ID": "ENVIRONMENT",
-            "AWS_SECRET_ACCESS_KEY": "s",
-            **case.env,
+            **_environment(case),
         }
 
     def _answer(self, name: str, cache: dict[str, object] | None) -> Answer:
@@ -138,7 +156,7 @@ class Theirs:
 
     def _whose(self, key: str, secret: str, token: str | None) -> tuple[Root, tuple[Hop, ...]]:
         if key == "ENVIRONMENT":
-            return Root("environment"), ()
+            return Root("environment", (key, secret, token)), ()
         return self._known.get(key, (Root("keys", (key, secret, token)), ()))
 
     def issue(self, caller: tuple[str, str, str | None], endpoint: str | None, asked: dict[str, object]) -> str:
@@ -189,7 +207,10 @@ class _Client:
         return self._reply(self._theirs.issue(caller, self._endpoint, asked))
 
     def assume_role_with_web_identity(self, **asked: object) -> dict[str, object]:
-        return self._reply(self._theirs.issue_root(Root("web identity", (str(asked["RoleArn"]),))))
+        name, length = str(asked["RoleSessionName"]), asked.get("DurationSeconds")
+        given = None if name.startswith("botocore-session-") else name
+        about = (str(asked["RoleArn"]), given, str(asked["WebIdentityToken"]), str(length) if length else None)
+        return self._reply(self._theirs.issue_root(Root("web identity", about, self._endpoint)))
 
     def _reply(self, key: str) -> dict[str, object]:
         keys = {"AccessKeyId": key, "SecretAccessKey": "s", "SessionToken": "t", "Expiration": LATER.isoformat()}
@@ -203,26 +224,52 @@ class _Client:
         return {"roleCredentials": keys}
 
 
+def _environment(case: Case) -> dict[str, str]:
+    return {"AWS_ACCESS_KEY_ID": "ENVIRONMENT", "AWS_SECRET_ACCESS_KEY": "s", **case.env}
+
+
+def _web_token(loader: botocore.credentials.FileWebIdentityTokenLoader) -> str:
+    """The token of every file: the file's name. None is in a folder called `~`, which is what botocore would look for."""
+    if loader._web_identity_token_path.startswith("~"):
+        raise FileNotFoundError(loader._web_identity_token_path)
+    return f"token in {loader._web_identity_token_path}"
+
+
 def ours(case: Case, name: str) -> Answer:
     """Who awsenv plans to be as *name*."""
     files = case.files()
     config = AwsConfig(files["config"], files["credentials"], "config", "credentials")
     try:
-        plan = build(config, name, env=case.env, session_name=UNNAMED)
-        root = _root(plan, files)
+        env = _environment(case) | ({} if case.on_instance else {"AWS_EC2_METADATA_DISABLED": "true"})
+        plan = build(config, name, env=env, session_name=UNNAMED, before=env)
+        root = _root(plan, files, env)
         hops = [_hop(step) for step in plan.steps[1:]]
         return Answer(Principal(root, tuple(hops), plan.region), plan=plan)
     except AwsenvError as error:
         return Answer(None, error)
 
 
-def _root(plan: Plan, files: dict[str, bytes]) -> Root:
+def _root(plan: Plan, files: dict[str, bytes], env: dict[str, str]) -> Root:
     def value(where: Where | None) -> str | None:
         return locate(files[where.file], where)[0] if where is not None else None
 
     step = plan.steps[0]
     if isinstance(step, StaticKeys):
         return Root("keys", (step.access_key_id, value(step.secret_at), value(step.token_at)))
+    if isinstance(step, CredentialProcess):
+        return Root("process", (json.dumps(step.command), step.account_id))
+    if isinstance(step, EnvironmentKeys):
+        keys = step.fetch(None, Mock(machine=Here({}, env)))
+        assert step.has_token == (keys.session_token is not None)
+        return Root("environment", (keys.access_key_id, keys.secret_access_key, keys.session_token))
+    if isinstance(step, ContainerRole | InstanceRole):
+        return Root(step.kind)
+    if isinstance(step, TokenFileRole):
+        given = None if step.session_name == UNNAMED else step.session_name
+        with patch.dict("os.environ", HOME=HOME):
+            token = f"token in {AwsFiles().absolute(step.token_file)}"
+        length = str(step.seconds) if step.seconds else None
+        return Root("web identity", (step.role_arn, given, token, length), step.endpoint)
     assert isinstance(step, SsoRole)
     return Root(
         "sso",

@@ -20,19 +20,18 @@ from awsenv import sections
 from awsenv.config import AwsConfig
 from awsenv.endpoints import is_aws_owned, is_loopback
 from awsenv.errors import Config
+from awsenv.files import AwsFiles
+from awsenv.machine import Here
 from awsenv.resolve import chain_keys
 from awsenv.sources.assume_role import HOUR, LONGEST, SHORTEST
+from awsenv.sources.sso import SsoRole
 from tests import generated
 from tests.generated import Case
 from tests.principals import NO_SECTION, Answer, Hop, Principal, Theirs, ours
 
 
 def no_fall_through(principal: Principal) -> Principal | None:
-    return None if principal.root.what == "instance" else principal
-
-
-def not_supported_yet(principal: Principal) -> Principal | None:
-    return None if principal.root.what in ("process", "web identity", "environment") else principal
+    return None if principal.root.what in ("container", "instance") and not principal.hops else principal
 
 
 def empty_means_absent(principal: Principal) -> Principal | None:
@@ -42,8 +41,10 @@ def empty_means_absent(principal: Principal) -> Principal | None:
         if not key or not secret:
             return None
         root = root._replace(about=(key, secret, token or None))
-    elif not all(root.about):
+    elif root.what == "sso" and not all(root.about):
         return None
+    elif root.what == "web identity":
+        root = root._replace(about=(root.about[0], root.about[1] or None, *root.about[2:]))
     hops = tuple(h._replace(external_id=h.external_id or None, mfa_serial=h.mfa_serial or None) for h in hops)
     return Principal(root, hops, region or None) if all(hop.arn for hop in hops) else None
 
@@ -54,14 +55,17 @@ def checked_before_asking(principal: Principal) -> Principal | None:
             return None
         if hop.seconds is not None and not SHORTEST <= hop.seconds <= LONGEST:
             return None
-    if principal.root.what == "sso" and not re.fullmatch(r"\d{12}", str(principal.root.about[0])):
+    root = principal.root
+    if root.what == "sso" and not re.fullmatch(r"\d{12}", str(root.about[0])):
+        return None
+    if root.what == "web identity" and not re.fullmatch(r"arn:aws:iam::\d{12}:role/\S+", str(root.about[0])):
         return None
     return principal
 
 
 def chained_roles_capped(principal: Principal) -> Principal:
     root = principal.root
-    is_session = root.what == "sso" or root.about[2] is not None
+    is_session = root.what not in ("keys", "environment") or root.about[2] is not None
     hops: list[Hop] = []
     for hop in principal.hops:
         hops.append(hop._replace(seconds=min(hop.seconds, HOUR)) if is_session and hop.seconds else hop)
@@ -71,6 +75,8 @@ def chained_roles_capped(principal: Principal) -> Principal:
 
 def endpoints_for_tokens(principal: Principal) -> Principal | None:
     root = principal.root
+    if root.what == "web identity":
+        return principal  # STS, which takes what botocore takes
     if root.what != "sso" or root.own is None:
         return principal._replace(root=root._replace(endpoint=None))
     if root.own == NO_SECTION or not (is_loopback(root.own) or is_aws_owned(root.own)):
@@ -84,10 +90,10 @@ MENDED: dict[str, Callable[[Case], Case]] = {
     ),
     "a comment behind a value is no part of it": lambda case: case.mended(comments=False),
     "a header ends at its bracket, whatever the comment behind it holds": lambda case: case.mended(tails=False),
+    "~ before a web_identity_token_file is the home folder": lambda case: case.mended(home=generated.HOME),
 }
 REWRITTEN: dict[str, Callable[[Principal], Principal | None]] = {
     "a named profile never falls through to the container's or the instance's credentials": no_fall_through,
-    "credential_process, web identity and credential_source are not supported yet": not_supported_yet,
     "an empty optional setting is none, an empty key, role or account is refused": empty_means_absent,
     "what AWS can only refuse is refused with its line": checked_before_asking,
     "a role chained on a role session is capped at an hour": chained_roles_capped,
@@ -135,7 +141,7 @@ def is_touched(case: Case, name: str) -> bool:
         return False
     header = getattr(case, case.damage.file)[case.damage.at].header
     if case.damage.file == "config" and header.startswith("sso-session"):
-        return any(getattr(step, "session", None) == sections.words(header)[1] for step in plan.steps)
+        return any(isinstance(s, SsoRole) and s.session.name == sections.words(header)[1] for s in plan.steps)
     hurt = header if case.damage.file == "credentials" else sections.profile_name(header)
     return any(step.profile == hurt for step in plan.steps)
 
@@ -149,6 +155,8 @@ def check_cache_keys(case: Case, theirs: Theirs) -> int:
     """Assert that no two principals share a store key; returns for how many profiles the AWS CLI's cache gets that wrong."""
     ports = Mock()
     ports.tokens.load.return_value = None
+    ports.files.absolute = AwsFiles().absolute
+    ports.machine = Here(case.env)
     owners: dict[str, object] = {}
     for name in case.names():
         answer = ours(case, name)
@@ -157,7 +165,7 @@ def check_cache_keys(case: Case, theirs: Theirs) -> int:
         for i, key in enumerate(chain_keys(answer.plan, ports)):
             root, hops, _ = answer.principal
             hops = tuple(hop._replace(seconds=hop.seconds or HOUR) for hop in hops[:i])  # AWS's default
-            who = (root if root.what == "sso" else root.about[0], hops)  # a key id has one secret
+            who = (root if root.what != "keys" else root.about[0], hops)  # a key id has one secret
             assert owners.setdefault(key, who) == who, said(case, name, answer, None)
     alone, shared = theirs.answers(case), theirs.answers(case, as_the_cli=True)
     return sum(alone[name].principal != shared[name].principal for name in alone)

@@ -36,6 +36,7 @@ VERBS = {
     "init",
     "setup",
     "settings",
+    "trust",
     "demo",
     "sso",
 }
@@ -56,6 +57,7 @@ OPTIONS = {
     "init": {"--values"},
     "setup": {"--yes", "--remove", "--print"},
     "settings": {"--json", "--template"},
+    "trust": {"--list", "--remove", "--yes"},
     "demo": {"--shell"},
     "sso": set(),
 }
@@ -300,6 +302,11 @@ def test_every_verb_below_a_verb_is_offered_with_its_own_options(terminal: Termi
         assert offered == options | {"--help"}, below
 
 
+def test_a_file_is_offered_where_one_is_to_be_trusted(terminal: Terminal) -> None:
+    assert terminal.enter("awsenv trust fil") == ["trust", "fileA"]
+    assert terminal.enter("awsenv trust --rem") == ["trust", "--remove"]
+
+
 def test_sessions_are_offered_where_one_is_meant_and_profiles_are_not(open_terminal: Callable[..., Terminal]) -> None:
     for shell in SHELLS:
         if not shutil.which(shell):
@@ -312,7 +319,14 @@ def test_sessions_are_offered_where_one_is_meant_and_profiles_are_not(open_termi
         assert terminal.enter("awsenv sso import co") == ["sso", "import", "corp"], shell
         assert terminal.enter("awsenv login tw") == ["login", "two words"], shell
         assert terminal.enter("awsenv logout corp-") == ["logout", "corp-dev"], shell
-        assert terminal.enter("awsenv sso import --yes --names x tw") == ["sso", "import", "--yes", "--names", "x", "two words"]
+        assert terminal.enter("awsenv sso import --yes --names x tw") == [
+            "sso",
+            "import",
+            "--yes",
+            "--names",
+            "x",
+            "two words",
+        ]
         assert terminal.enter("awsenv sso add --session tw") == ["sso", "add", "--session", "two words"], shell
         assert terminal.enter("awsenv sso import x\\$") == ["sso", "import", "x$(touch PWN)"], shell
         assert len(terminal.offers("awsenv sso import ") - {"--"}) == 3, shell
@@ -327,7 +341,10 @@ def test_sessions_are_offered_where_one_is_meant_and_profiles_are_not(open_termi
         ("awsenv sso import --dry", ["sso", "import", "--dry-run"]),
         ("awsenv sso a", ["sso", "add"]),
         ("awsenv sso add --start-url x --profile-r", ["sso", "add", "--start-url", "x", "--profile-region"]),
-        ("awsenv sso add --profile y --profile-region eusc", ["sso", "add", "--profile", "y", "--profile-region", "eusc-de-east-1"]),
+        (
+            "awsenv sso add --profile y --profile-region eusc",
+            ["sso", "add", "--profile", "y", "--profile-region", "eusc-de-east-1"],
+        ),
         ("awsenv sso import --region eusc", ["sso", "import", "--region", "eusc-de-east-1"]),
         ("awsenv ref", ["refresh"]),
         ("awsenv use x --region eusc", ["use", "x", "--region", "eusc-de-east-1"]),
@@ -757,5 +774,7 @@ def test_every_visible_verb_and_option_of_the_program_is_in_the_file(shell: str)
         for name, group in verbs.items() if hasattr(group, "commands")
     }  # fmt: skip
     assert below == BELOW
-    missing = [o for group in below.values() for options in group.values() for o in options if not re.search(spelling(o), text)]
+    missing = [
+        o for group in below.values() for options in group.values() for o in options if not re.search(spelling(o), text)
+    ]
     assert missing == []

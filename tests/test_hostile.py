@@ -13,6 +13,7 @@ from awsenv import assets, hot, shelf
 from awsenv.change import change_for, export_for
 from awsenv.model import Credentials, Lease
 from awsenv.prompt import shown_for
+from awsenv.render import github
 from awsenv.render.formats import FORMATS
 from awsenv.render.shells import reply
 from awsenv.settings import Settings
@@ -113,6 +114,11 @@ def test_a_hostile_value_is_exact_in_every_format_or_refused(tmp_path, pid, name
     assert not has_controls(value)
     if name == "dotenv":
         assert f"\nAWS_SECRET_ACCESS_KEY={value}\n".encode("utf-8", "surrogateescape") in raw
+    elif name == "github":
+        masked = [line.removeprefix("::add-mask::").replace("%25", "%") for line in text.split("\n")[:-1]]
+        assert value in masked and len(masked) == 3 and text.count("::add-mask::") == 3 + value.count("::add-mask::")
+        file = github.environment_file(export_for(lease).assign, "d" * 32)
+        assert re.search(rf"^AWS_SECRET_ACCESS_KEY<<d+\n{re.escape(value)}\nd+$", file, re.MULTILINE)
     elif name == "powershell":
         assert raw.count(b"\n") == len(export_for(lease).unset) + len(export_for(lease).assign)
     else:

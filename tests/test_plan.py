@@ -12,7 +12,7 @@ import shlex
 
 import pytest
 
-from awsenv import explain
+from awsenv import explain, stash
 from awsenv.config import AwsConfig
 from awsenv.errors import AwsenvError, Usage
 from awsenv.hot import ambient_region
@@ -30,7 +30,7 @@ def config_of(case: str) -> AwsConfig:
 
 
 def plan_of(config: AwsConfig, asked: list[str]) -> Plan:
-    env = dict(word.split("=", 1) for word in asked if word.startswith("AWS_"))
+    env = dict(word.split("=", 1) for word in asked if word.startswith(("AWS_", "AWSENV_", "GITHUB_", "ACTIONS_")))
     name, *options = asked[len(env) :]
     given = dict(zip(options[::2], options[1::2], strict=True))
     return build(
@@ -41,6 +41,7 @@ def plan_of(config: AwsConfig, asked: list[str]) -> Plan:
         region=given.get("--region"),
         ambient_region=ambient_region(env),
         duration=seconds_of(given["--duration"]) if "--duration" in given else None,
+        before=stash.before(env, None),
     )
 
 

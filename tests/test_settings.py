@@ -104,3 +104,27 @@ def test_a_mistake_is_named_with_its_line_and_keeps_the_default(text, line, word
 def test_one_mistake_leaves_the_rest_in_force():
     settings = parse('[prompt]\nlabel = 3\nfields = ["label"]\n[classes]\nprod = ["x"]', "f")
     assert len(settings.mistakes) == 1 and settings.fields == ("label",) and settings.classes
+
+
+def test_a_program_may_take_as_long_as_is_said_and_files_elsewhere_start_some():
+    settings = parse('[process]\ntimeout = 300\n[trust]\nfiles = ["~/work/config", "/srv/aws"]', "f")
+    assert (settings.process_timeout, settings.trusted_files, settings.mistakes) == (
+        300.0,
+        ("~/work/config", "/srv/aws"),
+        (),
+    )
+    assert ("process.timeout", "300", "f:2") in rows(settings) and (
+        "trust.files",
+        "~/work/config /srv/aws",
+        "f:4",
+    ) in rows(settings)
+
+
+@pytest.mark.parametrize(
+    "line", ["[process]\ntimeout = 0", "[process]\ntimeout = true", '[process]\ntimeout = "1m"', "[process]\ntimeout = 1e9",
+             "[process]\ntimeout = nan", '[trust]\nfiles = "/x"', '[trust]\nfiles = ["aws.conf"]', "[trust]\nfiles = [1]"]
+)  # fmt: skip
+def test_a_length_that_is_none_and_a_path_that_is_not_whole_are_mistakes(line):
+    settings = parse(line, "f")
+    assert [mistake.where for mistake in settings.mistakes] == [Where("f", 2)]
+    assert (settings.process_timeout, settings.trusted_files) == (60.0, ())

@@ -103,7 +103,9 @@ def test_no_data_is_ever_handed_to_what_evaluates_it() -> None:
     # fish evaluates what stands after -a: there it is a constant list or a function of ours in single quotes.
     offered = [re.search(r" -a (\S+)", line) for line in lines if line.startswith("complete -c awsenv")]
     values = {found[1] for found in offered if found}
-    assert all(re.match(r"'[^$]*|[\w-]+$|\"\$(regions|durations|services)\"$|--$|-$", value) for value in values), values
+    assert all(re.match(r"'[^$]*|[\w-]+$|\"\$(regions|durations|services)\"$|--$|-$", value) for value in values), (
+        values
+    )
 
 
 def test_compinit_is_left_to_the_user() -> None:

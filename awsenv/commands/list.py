@@ -16,7 +16,8 @@ from awsenv.store import Store, open_store
 from awsenv.text import left, show
 from awsenv.world import World
 
-WAYS = {"static": "keys", "assume-role": "role", "sso": "sso"}
+# What differs from the step's own word for it.
+WAYS = {"static": "keys", "assume-role": "role", "credential-process": "program", "web-identity": "web identity"}
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from awsenv import hot, index
+from awsenv import hot, index, stash
 from awsenv.change import change_for, said_of
-from awsenv.errors import Config, Storage, Usage
+from awsenv.errors import Config, StashNeeded, Storage, Usage
 from awsenv.lease import Taken, hot_request, take
 from awsenv.model import EnvChange, Outcome, UseRequest
 from awsenv.prompt import shown_for
@@ -16,7 +16,12 @@ from awsenv.world import World
 def run(world: World, request: UseRequest) -> Outcome:
     """Statements for the shim that asked; raises Usage where none did."""
     shell = asked_by_shim(world, "use")
-    taken = take(world, request)
+    try:
+        taken = take(world, request)
+    except StashNeeded:
+        if world.kept is not None or not world.env.get("AWSENV_STASHED"):
+            raise
+        return Outcome(stash.REQUEST)  # the shim then asks again, and brings what it kept
     spelled = hot_request(request)
     shown = shown_for(taken.lease, taken.reading.settings)
     change = change_for(taken.lease, shown, spelled.options(), hot.ambient_region(world.env))
@@ -47,7 +52,7 @@ def asked_by_shim(world: World, verb: str) -> str:
 
 
 def _remember(world: World, request: hot.Use, taken: Taken, change: EnvChange) -> None:
-    if isinstance(taken.store, FileStore):
+    if isinstance(taken.store, FileStore) and not any(step.is_of_this_shell() for step in taken.plan.steps):
         index.write(
             taken.store.root,
             request,

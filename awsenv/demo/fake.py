@@ -8,6 +8,7 @@ from typing import Self
 
 from . import trust
 from .behaviour import Behaviour
+from .identities import AUDIENCE, JOB, Issuer, RunnerTokens
 from .identity_center import IdentityCenter
 from .ledger import Call, Fault, Ledger
 from .meters import Meters
@@ -22,6 +23,9 @@ from .web import LoopbackServer
 class FakeAws(Behaviour):
     """Use as a context manager. The attributes that it has from Behaviour may be changed while it runs."""
 
+    JOB = JOB
+    """The subject of the token that its runner gives to a job."""
+
     def __init__(self) -> None:
         super().__init__()
         self._ledger, self._meters = Ledger(), Meters()
@@ -29,13 +33,15 @@ class FakeAws(Behaviour):
         self._servers: list[LoopbackServer] = []
         self._roles: dict[str, TrustedRole] = {}
         self._devices = MfaDevices()
+        self._issuer = Issuer(self)
         self._sign_ins = SignIns(self, self._meters)
 
     def start(self) -> Self:
         self._accounts = MotoAccounts()
-        sts = StsFront(self._ledger, self, self._accounts, self._roles, self._devices)
+        sts = StsFront(self._ledger, self, self._accounts, self._roles, self._devices, self._issuer)
         identity_center = IdentityCenter(self._ledger, self, self._accounts, self._sign_ins, self._meters)
-        self._servers = [LoopbackServer(sts), LoopbackServer(identity_center)]
+        runner = RunnerTokens(self._ledger, self, self._issuer)
+        self._servers = [LoopbackServer(sts), LoopbackServer(identity_center), LoopbackServer(runner)]
         return self
 
     def stop(self) -> None:
@@ -78,6 +84,9 @@ class FakeAws(Behaviour):
             # The console's /federation only; `aws login` gets a 404 rather than reach the real one.
             "AWS_ENDPOINT_URL_SIGNIN": identity_center,
             "AWS_EC2_METADATA_DISABLED": "true",
+            # What GitHub's runner sets in a job with `id-token: write`.
+            "ACTIONS_ID_TOKEN_REQUEST_URL": f"{self._servers[2].url}/token?api-version=2.0",
+            "ACTIONS_ID_TOKEN_REQUEST_TOKEN": self._issuer.bearer,
             # botocore would hand even loopback to a proxy.
             "NO_PROXY": "127.0.0.1,localhost",
             "no_proxy": "127.0.0.1,localhost",
@@ -96,15 +105,21 @@ class FakeAws(Behaviour):
         mfa: bool = False,
         max_seconds: int = 12 * 3600,
         web_identity_tokens: Iterable[str] = (),
+        web_identities: Iterable[str] = (),
     ) -> str:
         """A role and its trust policy; a second call with the same ARN replaces the policy. Returns the ARN.
 
-        `trusts` holds ARNs of users, roles (see permission_set_role) or sessions, account ids, or "*".
+        `trusts` holds ARNs of users, roles (see permission_set_role) or sessions, account ids, or "*"; `web_identities`
+        the subjects of web_identity_token's that may assume it.
         """
-        tokens = frozenset(web_identity_tokens)
+        tokens, subjects = frozenset(web_identity_tokens), frozenset(web_identities)
         self._running().add_role(arn, max_seconds)
-        self._roles[arn] = TrustedRole(arn, frozenset(trusts), external_id, mfa, max_seconds, tokens)
+        self._roles[arn] = TrustedRole(arn, frozenset(trusts), external_id, mfa, max_seconds, tokens, subjects)
         return arn
+
+    def web_identity_token(self, subject: str, audience: str = AUDIENCE, seconds: float = 3600) -> str:
+        """A token as a cluster's or a CI's identity provider writes it into a file."""
+        return self._issuer.issue(subject, audience, seconds)
 
     def permission_set_role(self, account: str, permission_set: str) -> str:
         """The ARN of the role behind a permission set, as a trust policy names it."""

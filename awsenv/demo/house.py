@@ -20,6 +20,7 @@ MFA_CODE = "123456"
 SWITCHED_ROLE = "arn:aws:iam::222222222222:role/SwitchedRole"
 DEPLOY = "arn:aws:iam::333333333333:role/Deploy"
 READ_ONLY = "arn:aws:iam::444444444444:role/ReadOnly"
+FROM_GITHUB = "arn:aws:iam::333333333333:role/FromGithub"
 # What the person has at the portal. Only the first has profiles; the others are there to be imported.
 ACCOUNTS = {
     "123456789012": ("demo-admin", ["AdministratorAccess", "ViewOnlyAccess"]),
@@ -87,6 +88,7 @@ def furnish(home: Path, fake: FakeAws, logged_in: bool = True) -> House:
     fake.role(SWITCHED_ROLE, ["arn:aws:iam::111111111111:user/hoge1"], mfa=True)
     fake.role(DEPLOY, [fake.permission_set_role("123456789012", "AdministratorAccess")])
     fake.role(READ_ONLY, [DEPLOY])
+    fake.role(FROM_GITHUB, web_identities=[fake.JOB])
     fake.account_alias("222222222222", "demo-staging")
     fake.account_alias("444444444444", "demo-production")
 

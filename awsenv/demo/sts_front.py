@@ -15,6 +15,7 @@ from werkzeug.wrappers import Request, Response
 
 from . import trust
 from .behaviour import Behaviour
+from .identities import Issuer
 from .ledger import Ledger
 from .mfa import MfaDevices
 from .moto_accounts import Minted, MotoAccounts, signed_by
@@ -36,9 +37,10 @@ class StsFront(Service):
         accounts: MotoAccounts,
         roles: Mapping[str, TrustedRole],
         devices: MfaDevices,
+        issuer: Issuer,
     ) -> None:
         super().__init__(ledger, behaviour)
-        self._accounts, self._roles, self._devices = accounts, roles, devices
+        self._accounts, self._roles, self._devices, self._issuer = accounts, roles, devices, issuer
 
     def name(self, request: Request) -> tuple[str, str]:
         asked = _parameters(request)
@@ -87,10 +89,11 @@ class StsFront(Service):
         ask = _ask(asked)
         _unless(trust.malformed(ask))
         role = self._roles.get(ask.role_arn)
-        if role is None or not role.web_identity_tokens:
+        token = asked.get("WebIdentityToken", "")
+        if role is None or not (role.web_identity_tokens or role.web_identities):
             raise Refusal(403, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity")
-        if asked.get("WebIdentityToken") not in role.web_identity_tokens:
-            raise Refusal(400, "InvalidIdentityToken", "The ID Token provided is not a valid JWT.")
+        if token not in role.web_identity_tokens:
+            self._issuer.judge(token, role.web_identities)
         _unless(trust.too_long(ask, role, is_chained=False))
         minted = self._accounts.role_session(ask.role_arn, ask.session_name, self._expiry(ask.seconds or 3600))
         return _answer("AssumeRoleWithWebIdentity", _role_session(minted))

@@ -38,6 +38,8 @@ class TrustedRole:
     mfa: bool = False
     max_seconds: int = 12 * 3600
     web_identity_tokens: frozenset[str] = frozenset()
+    web_identities: frozenset[str] = frozenset()
+    """The subjects of an identity provider's tokens that it trusts."""
 
 
 @dataclass(frozen=True)

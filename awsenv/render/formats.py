@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from awsenv.errors import Config, Usage
 from awsenv.model import EnvChange, Lease, rfc3339
+from awsenv.render.github import masks
 from awsenv.render.shells import is_exportable, quote_fish, quote_posix
 
 
@@ -41,6 +42,11 @@ def dotenv(lease: Lease, change: EnvChange) -> str:
     return "".join(f"{name}={value}\n" for name, value in change.assign)
 
 
+def github(lease: Lease, change: EnvChange) -> str:
+    """For the log of a GitHub job: what makes the runner hide the secrets that `export` then writes to GITHUB_ENV."""
+    return masks(_safe(change))
+
+
 def process(lease: Lease, change: EnvChange) -> str:
     """The credential_process document (AWS SDKs and Tools Reference, "Process credential provider")."""
     credentials = lease.credentials
@@ -73,4 +79,5 @@ FORMATS: dict[str, Callable[[Lease, EnvChange], str]] = {
     "process": process,
     "dotenv": dotenv,
     "powershell": powershell,
+    "github": github,
 }

@@ -8,10 +8,12 @@ from typing import ClassVar
 from awsenv.errors import Config, Denied, LoginNeeded
 from awsenv.model import Claim, Context, Credentials, Note, Profile, Setting, Step, Where
 from awsenv.ports import Ports
+from awsenv.roles import checked_arn, principal_of
 from awsenv.text import left, show, word
 
 SHORTEST, HOUR, LONGEST = 900, 3600, 43200  # seconds; the STS model's limits, and AWS's for chained roles
-_USED = ("role_arn", "source_profile", "external_id", "role_session_name", "duration_seconds", "mfa_serial")
+_SOURCES = ("source_profile", "credential_source")
+_USED = ("role_arn", *_SOURCES, "external_id", "role_session_name", "duration_seconds", "mfa_serial")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,10 +48,7 @@ class AssumeRole(Step):
         )
 
     def principal(self) -> tuple[str | None, str | None]:
-        parts = self.role_arn.split(":", 5)
-        if len(parts) < 6:
-            return None, None
-        return parts[4] or None, parts[5].rpartition("/")[2]
+        return principal_of(self.role_arn)
 
     def check(self, ports: Ports) -> None:
         if self.mfa_serial and not ports.asker.is_present():
@@ -90,7 +89,10 @@ def has_own_keys(profile: Profile) -> bool:
 
 
 def claim(profile: Profile, context: Context) -> Claim | None:
-    """`role_arn` without `web_identity_token_file` (botocore's rule, credentials.AssumeRoleProvider)."""
+    """`role_arn` without `web_identity_token_file` (botocore's rule, credentials.AssumeRoleProvider).
+
+    *upstream* is then the source_profile, or the credential_source, which is no profile.
+    """
     role = profile.settings.get("role_arn")
     if role is None or "web_identity_token_file" in profile.settings:
         return None
@@ -101,17 +103,12 @@ def claim(profile: Profile, context: Context) -> Claim | None:
         raise Config(
             f'"{profile.name}" has both source_profile and credential_source', direct.where, "keep one of the two"
         )
-    if direct is not None:
-        raise Config(
-            f"awsenv can't use credential_source yet ({show(direct.value)})",
-            direct.where,
-            "name a source_profile instead",
-        )
+    source = source or direct
     if source is None:
         raise Config(
             f'"{profile.name}" has a role_arn, and nothing says whose credentials assume it',
             role.where,
-            "add: source_profile = NAME",
+            "add: source_profile = NAME   (or: credential_source = Environment)",
         )
     session_name = profile.get("role_session_name")
     external_id, serial = profile.get("external_id"), profile.get("mfa_serial")
@@ -120,7 +117,7 @@ def claim(profile: Profile, context: Context) -> Claim | None:
         AssumeRole(
             profile=profile.name,
             settings=tuple(s for s in map(profile.get, _USED) if s is not None),
-            role_arn=_checked_arn(role),
+            role_arn=checked_arn(role),
             session_name=session_name.value if session_name else context.session_name,
             external_id=external_id.value if external_id else None,
             mfa_serial=serial.value if serial else None,
@@ -131,16 +128,6 @@ def claim(profile: Profile, context: Context) -> Claim | None:
         upstream=source,
         notes=notes,
     )
-
-
-def _checked_arn(role: Setting) -> str:
-    parts = role.value.split(":", 5)
-    if len(parts) < 6 or parts[0] != "arn" or not parts[5].startswith("role/") or len(role.value.split()) != 1:
-        what = f"{show(role.value)} is not the ARN of a role" if role.value else "role_arn is empty"
-        raise Config(what, role.where, "arn:aws:iam::ACCOUNT:role/NAME")
-    if not (len(parts[4]) == 12 and parts[4].isascii() and parts[4].isdigit()):
-        raise Config(f"an account id has twelve digits: {show(parts[4])}", role.where)
-    return role.value
 
 
 def _seconds(setting: Setting | None) -> tuple[int | None, tuple[Note, ...]]:

@@ -6,22 +6,9 @@ from awsenv.errors import Config
 from awsenv.model import Claim, Context, Profile
 
 
-def claim_web_identity(profile: Profile, context: Context) -> Claim | None:
-    """`web_identity_token_file`, with `role_arn` or (an error in botocore too) without."""
-    if profile.get("web_identity_token_file") is not None:  # an empty one is none, to botocore as well
-        _refuse(profile, "web_identity_token_file")
-    return None
-
-
 def claim_login(profile: Profile, context: Context) -> Claim | None:
     """`login_session`, written by `aws login`."""
     _refuse(profile, "login_session")
-    return None
-
-
-def claim_process(profile: Profile, context: Context) -> Claim | None:
-    """`credential_process`."""
-    _refuse(profile, "credential_process")
     return None
 
 
