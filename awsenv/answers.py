@@ -48,7 +48,7 @@ def url_fault(text: str) -> str | None:
     if not text:
         return "the start URL is that of your company's AWS access portal, such as https://corp.awsapps.com/start"
     if text[:8].lower() != "https://" or not host_of(text):
-        return f"a start URL begins with https://, and is not {show(text)}"
+        return f"{show(text)} is no start URL: those begin with https://"
     return None if is_plain_value(text) else f"{show(text)} can't be written into a config file"
 
 

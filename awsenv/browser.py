@@ -190,4 +190,6 @@ def environment(env: Mapping[str, str]) -> dict[str, str]:
 
 
 def _is_secret(name: str) -> bool:
-    return name.startswith("AWS_") and any(part in name for part in ("KEY", "SECRET", "TOKEN", "PASSWORD"))
+    return name.startswith(("AWS_", "ACTIONS_")) and any(
+        part in name for part in ("KEY", "SECRET", "TOKEN", "PASSWORD")
+    )

@@ -9,7 +9,7 @@ from typing import Self
 from urllib.parse import parse_qs
 
 from awsenv import pages
-from awsenv.loopback import ADDRESS, NOT_FOUND, Loopback, Reply
+from awsenv.loopback import ADDRESS, NOT_FOUND, Loopback, Reply, is_ours
 
 _PATH = "/oauth/callback"
 _LONGEST_CODE = 16384
@@ -50,10 +50,11 @@ class Callback:
         """
         arrived: Arrival | None = None
 
-        def answer(target: str, _port: int) -> Reply:
+        def answer(target: str, port: int) -> Reply:
             nonlocal arrived
             path, _, query = target.partition("?")
-            if path != _PATH:
+            # The state stands in the browser's command line: another user could bring a code, and make us somebody else.
+            if path != _PATH or not is_ours(port, self._server.port):
                 return NOT_FOUND
             arrival = _read(query, state)
             if arrival is None:

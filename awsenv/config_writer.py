@@ -7,9 +7,11 @@ composed is read again before it is written, and must say exactly what was meant
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from awsenv import sections
@@ -252,7 +254,9 @@ def with_value(text: str, where: Where, key: str, value: str) -> str:
     ends = [0, *(end.end() for end in _LINE_END.finditer(text)), len(text)]
     if where.line < len(ends):
         start, end = ends[where.line - 1], ends[where.line]
-        found = re.fullmatch(rf"([ \t]*{re.escape(key)}[ \t]*[=:][ \t]*)[^\r\n]*([\r\n]*)", text[start:end], re.IGNORECASE)
+        found = re.fullmatch(
+            rf"([ \t]*{re.escape(key)}[ \t]*[=:][ \t]*)[^\r\n]*([\r\n]*)", text[start:end], re.IGNORECASE
+        )
         if found and is_plain_value(value):
             return f"{text[:start]}{found[1]}{value}{found[2]}{text[end:]}"
     raise Config(f"there is no {key} to change", where)
@@ -319,12 +323,29 @@ def require_writable(file: ConfigFile) -> None:
 def write(file: ConfigFile, text: str) -> None:
     """Put *text* in the place of *file*, in one step; raises Storage where it isn't the file any more that was read."""
     require_writable(file)
-    if read(file.path) != file:
-        raise Storage(f"{file.target} was changed meanwhile: nothing is written", hint="try again")
+    with _one_writer(os.path.dirname(file.target)):
+        if read(file.path) != file:
+            raise Storage(f"{file.target} was changed meanwhile: nothing is written", hint="try again")
+        try:
+            replace(file.target, _bytes(text), 0o600, 0o700)
+        except OSError as error:
+            raise Storage(f"can't write {file.target}: {error.strerror or type(error).__name__}") from None
+
+
+@contextmanager
+def _one_writer(folder: str) -> Iterator[None]:
+    """One awsenv at a time between the comparison and the rename; the lock is on the folder, and leaves nothing behind."""
     try:
-        replace(file.target, _bytes(text), 0o600, 0o700)
-    except OSError as error:
-        raise Storage(f"can't write {file.target}: {error.strerror or type(error).__name__}") from None
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        yield  # there is no folder yet: then there is nothing to lose
+        return
+    try:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def pairs(settings: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

@@ -6,7 +6,8 @@ import base64
 import hashlib
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from urllib.parse import urlencode, urlsplit
 
@@ -18,8 +19,10 @@ from awsenv.errors import Busy, Denied, Interrupted, LoginNeeded, TokenRejected,
 from awsenv.model import Registration, SsoSession, SsoToken, rfc3339
 from awsenv.ports import Ports
 from awsenv.renewal import RENEW_BY
-from awsenv.text import left
+from awsenv.text import left, show
+from awsenv.tokens import LOGIN
 from awsenv.undisturbed import undisturbed
+from awsenv.waiting import Waiting
 
 LIMIT = 600.0  # seconds that a person has; AWS's own codes live as long
 ALONE = 90.0  # seconds for the browser before the device code is offered beside it
@@ -45,20 +48,15 @@ def log_in(session: SsoSession, ports: Ports, manner: Manner, seen: SsoToken | N
     nobody came or the login we waited for was given up, Interrupted, Unreachable, Config. The token's *raw* says in which
     region the portal really is.
     """
-    waited: list[str] = []
-
-    def wait(owner: str, is_person: bool) -> None:
-        if is_person and not waited:
-            waited.append(owner or "unknown")
-            what = f"waiting for the login to {session.title()} that process {waited[0]} has begun"
-            ports.asker.say(f"awsenv: {what}; Ctrl-C stops")
-
-    with ports.tokens.locked(session.key, True, lambda: newer(session, ports, seen) is not None, wait):
+    waiting = Waiting(session, ports.asker)
+    with ports.tokens.locked(session.key, True, lambda: newer(session, ports, seen) is not None, waiting):
         latest = newer(session, ports, seen)
         if latest is not None:
             return latest
-        if waited:  # giving one up must not begin another: there may be a hundred of us
-            raise _needed(f"the login to {session.title()} that process {waited[0]} had begun was given up", session)
+        if waiting.owner is not None:  # giving one up must not begin another: there may be a hundred of us
+            raise _needed(
+                f"the login to {session.title()} that process {waiting.owner} had begun was given up", session
+            )
         turn.wait_for_person(True)
         is_kept = False
         try:
@@ -83,11 +81,20 @@ def log_in(session: SsoSession, ports: Ports, manner: Manner, seen: SsoToken | N
 
 
 def newer(session: SsoSession, ports: Ports, seen: SsoToken | None) -> SsoToken | None:
-    """A token that works and is not *seen*, the one that turned out to be of no use; None for none."""
+    """A token that has come since *seen* turned out to be of no use, and has not ended; None for none.
+
+    Where *seen* still works, and a person wants another login all the same, a mere renewal of it doesn't count.
+    """
     latest = ports.tokens.load(session.key)
-    if latest is None or (seen is not None and latest.access_token == seen.access_token):
+    if latest is None or latest.expires_at <= ports.now() + RENEW_BY or ports.tokens.is_void(latest):
         return None
-    return latest if latest.expires_at > ports.now() + RENEW_BY else None
+    if seen is None:
+        return latest
+    if latest.access_token == seen.access_token:
+        return None
+    is_wanted_anew = seen.expires_at > ports.now() + RENEW_BY and not ports.tokens.is_void(seen)
+    is_login_of_ours = LOGIN in latest.raw and ports.tokens.login_id(latest) != ports.tokens.login_id(seen)
+    return latest if is_login_of_ours or not is_wanted_anew else None
 
 
 class _Overtaken(Exception):
@@ -106,7 +113,7 @@ def _give_way(session: SsoSession, ports: Ports, seen: SsoToken | None) -> None:
 
 def _as_kept(start_url: str, region: str, token: SsoToken) -> dict[str, object]:
     """The fields that AWS's tools want beside the token itself (botocore's SSOTokenProvider renews with them)."""
-    fields: dict[str, object] = {"startUrl": start_url, "region": region}
+    fields: dict[str, object] = {"startUrl": start_url, "region": region, LOGIN: secrets.token_hex(16)}
     fields |= {"clientId": token.client_id, "clientSecret": token.client_secret}
     if token.registration_expires_at is not None:
         fields["registrationExpiresAt"] = rfc3339(token.registration_expires_at)
@@ -146,22 +153,23 @@ def _by_browser(session: SsoSession, ports: Ports, manner: Manner, look: Callabl
             "code_challenge": challenge,
             "scopes": " ".join(session.scopes),
         }
-        url = f"{ports.aws.oidc_base(session)}/authorize?{urlencode(query)}"
+        base = ports.aws.oidc_base(session)
+        url = f"{base}/authorize?{urlencode(query)}"
         _require_openable(url, session)
+        ports.aws.reach(base)  # no browser opens on a page that isn't there
         if not _shown_in_browser(url, session, ports, manner):
             ports.asker.say("awsenv: no browser could be started, so the login goes by a code on any device with one")
             return _by_device(session, ports, manner, look, opens=False)
         arrival = _waited_for(callback, state, manner.alone, look)
         if arrival is None:
             ports.asker.say("awsenv: nothing has come back from the browser yet; a code on any device will do as well")
-            device = _Device(session, ports)
-            device.show()
+            device = _beside_browser(session, ports)
             end = time.monotonic() + LIMIT - manner.alone
             while arrival is None and time.monotonic() < end:
-                token = device.poll()
+                token = device.poll() if device is not None else None
                 if token is not None:
                     return token
-                arrival = _waited_for(callback, state, device.pause, look)
+                arrival = _waited_for(callback, state, device.pause if device is not None else 5.0, look)
         if arrival is None:
             raise _needed("nobody logged in within ten minutes", session)
         if arrival.error == "access_denied":
@@ -228,6 +236,17 @@ def _pause(seconds: float, look: Callable[[], None]) -> None:
         look()
 
 
+def _beside_browser(session: SsoSession, ports: Ports) -> _Device | None:
+    """A code to offer while the browser is waited for; None where there is none to be had: the browser may still come."""
+    try:
+        device = _Device(session, ports)
+    except (Unreachable, Denied) as error:
+        ports.asker.say(f"awsenv: no code can be had ({error.what}); the browser is still waited for")
+        return None
+    device.show()
+    return device
+
+
 class _Device:
     """One device code, and the polls for what a person makes of it."""
 
@@ -236,7 +255,8 @@ class _Device:
         self._ports = ports
         self._registration = _registered(session, ports, None)
         try:
-            self.code = ports.aws.start_device(self._registration, session)
+            with _about(session):
+                self.code = ports.aws.start_device(self._registration, session)
         except TokenRejected:  # AWS no longer knows the client that we, or the AWS CLI, registered
             ports.tokens.drop_registration(session)
             self._registration = _registered(session, ports, None)
@@ -291,9 +311,20 @@ def _registered(session: SsoSession, ports: Ports, redirect_uri: str | None) -> 
     known = ports.tokens.registration(session, redirect_uri is not None)
     if known is not None and known.expires_at > ports.now() + _GRACE:
         return known
-    registration = ports.aws.register_client(session, redirect_uri)
+    with _about(session):
+        registration = ports.aws.register_client(session, redirect_uri)
     ports.tokens.keep_registration(session, registration)
     return registration
+
+
+@contextmanager
+def _about(session: SsoSession) -> Iterator[None]:
+    """AWS's no with what it is about: the start URL, as a rule, and the line that has it."""
+    try:
+        yield
+    except Denied as error:
+        url = show(session.start_url)
+        raise Denied(f"AWS takes no login to {session.title()} ({url}): {error.what}", session.where) from None
 
 
 def _require_openable(url: str, session: SsoSession) -> None:

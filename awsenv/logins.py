@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from awsenv.config import AwsConfig
 from awsenv.endpoints import endpoint_of
 from awsenv.errors import AwsenvError, Config, Usage
 from awsenv.lease import Reading, plan_for
@@ -36,9 +37,7 @@ def named(world: World, reading: Reading, name: str | None) -> SsoSession:
             return login.session
     close = nearest(name, [*known, *reading.config.names()])
     what = f'there is no sso-session and no profile "{show(name)}"'
-    raise Config(
-        what, None, f"did you mean {' or '.join(show(each) for each in close)}?" if close else "awsenv sso add"
-    )
+    raise Config(what, None, _instead(close, known))
 
 
 def section_name(reading: Reading, name: str | None, verb: str) -> str:
@@ -53,9 +52,15 @@ def section_name(reading: Reading, name: str | None, verb: str) -> str:
         raise Usage(f"which sso-session? There are {len(known)} of them", hint=listed)
     if name not in known:
         close = nearest(name, known)
-        hint = f"did you mean {' or '.join(show(each) for each in close)}?" if close else "awsenv sso add"
-        raise Config(f'there is no [sso-session] "{show(name)}"', hint=hint)
+        raise Config(f'there is no [sso-session] "{show(name)}"', hint=_instead(close, known))
     return name
+
+
+def _instead(close: list[str], known: list[str]) -> str:
+    """What was meant, what there is, or how to get one."""
+    if close:
+        return f"did you mean {' or '.join(show(each) for each in close)}?"
+    return f"there are: {', '.join(show(each) for each in known[:9])}" if known else "awsenv sso add"
 
 
 def of_section(world: World, reading: Reading, name: str) -> SsoSession:
@@ -93,17 +98,16 @@ def of_profile(world: World, reading: Reading, name: str) -> SsoSession:
     return root.session
 
 
-def region_setting(reading: Reading, session: SsoSession) -> Setting | None:
+def region_setting(config: AwsConfig, session: SsoSession) -> Setting | None:
     """The line that says in which region the portal of *session* is; None where none can be told."""
     if session.name is not None:
-        section = reading.config.section("sso-session", session.name)
+        section = config.section("sso-session", session.name)
         return section.get("sso_region") if section is not None else None
-    if session.where is None:
-        return None
-    for name in reading.config.names():
-        setting = reading.config.profile(name).get("sso_account_id") or reading.config.profile(name).get("sso_role_name")
-        if setting is not None and setting.where == session.where:
-            return reading.config.profile(name).get("sso_region")
+    for name in config.names():
+        profile = config.profile(name)
+        url = profile.get("sso_start_url")
+        if url is not None and url.value == session.start_url and profile.get("sso_session") is None:
+            return profile.get("sso_region")
     return None
 
 

@@ -6,12 +6,13 @@ outlive Ctrl-C, and it answers what it was never asked to.
 
 from __future__ import annotations
 
+import os
 import re
 import selectors
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
-from time import monotonic
+from time import monotonic, sleep
 from typing import Self
 
 from awsenv import pages
@@ -21,6 +22,10 @@ _PATIENCE = 5.0  # seconds for one connection to say what it wants, however slow
 _CROWD = 32  # connections at once; one more, and the oldest goes: a browser says what it wants at once
 _LONGEST = 65536  # bytes; the cookies of every other server on 127.0.0.1 come along
 _REQUEST = re.compile(rb"([A-Z]{1,20}) (/[\x21-\x7e]*) HTTP/1\.[01]")
+
+_TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
+_LOCAL = ("0100007F", "0000000000000000FFFF00000100007F")  # 127.0.0.1 as these tables write it
+_LOCAL_BIG_ENDIAN = ("7F000001", "00000000000000000000FFFF7F000001")
 
 _HEADERS = (
     "Content-Type: text/html; charset=utf-8",
@@ -123,7 +128,10 @@ class Loopback:
             self._forget(next(iter(self._visits)))
         try:
             visitor, _ = self._listener.accept()
-        except OSError:  # gone again, or no descriptor left
+        except BlockingIOError:  # gone again
+            return
+        except OSError:  # no descriptor left
+            sleep(0.05)
             return
         visitor.setblocking(False)
         self._visits[visitor] = _Visit(monotonic() + _PATIENCE)
@@ -174,3 +182,25 @@ class Loopback:
         del self._visits[visitor]
         self._selector.unregister(visitor)
         visitor.close()
+
+
+def is_ours(peer: int, port: int) -> bool:
+    """Whether the socket connected from *peer* to *port* is ours or root's; True where there is no such table."""
+    rows = []
+    for table in _TABLES:
+        try:
+            with open(table, encoding="ascii") as file:
+                rows += file.readlines()[1:]
+        except OSError:
+            continue
+    return not rows or _owner(rows, peer, port) in (os.getuid(), 0)
+
+
+def _owner(rows: list[str], peer: int, port: int) -> int | None:
+    """The uid that the kernel's table has for that connection: proc(5), /proc/net/tcp; None where it isn't there."""
+    for row in rows:
+        fields = row.split()
+        for address in (*_LOCAL, *_LOCAL_BIG_ENDIAN):
+            if fields[1:3] == [f"{address}:{peer:04X}", f"{address}:{port:04X}"]:
+                return int(fields[7])
+    return None

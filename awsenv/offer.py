@@ -19,7 +19,7 @@ UNASKED = ("DIRENV_IN_ENVRC", "AWSENV_HOOK", "CI")
 
 def manner_for(session: SsoSession, settings: Settings, device: bool = False, may_open: bool = True) -> Manner:
     """How to log in to *session* by the person's settings."""
-    return Manner(device=device, may_open=may_open, command=settings.browsers.get(session.name or ""))
+    return Manner(device=device, may_open=may_open, command=settings.browsers.get(session.key))
 
 
 def logged_in(error: LoginNeeded, env: Mapping[str, str], ports: Ports, settings: Settings, consented: bool) -> bool:
@@ -33,18 +33,23 @@ def logged_in(error: LoginNeeded, env: Mapping[str, str], ports: Ports, settings
     if consented:
         log_in(session, ports, manner_for(session, settings), error.seen)
         return True
-    if settings.login_when_needed == "never" or any(env.get(name) for name in UNASKED) or not ports.asker.is_in_charge():
+    if (
+        settings.login_when_needed == "never"
+        or any(env.get(name) for name in UNASKED)
+        or not ports.asker.is_in_charge()
+    ):
         return False
     # Twenty processes on one terminal (make -j) ask one question; another terminal asks its own.
     others: list[bool] = []
-    with ports.tokens.locked(
-        f"{session.key}\0asked on {ports.asker.terminal()}", wait=True, on_wait=lambda owner, is_person: others.append(is_person)
-    ):
+    question = f"{session.key}\0asked on terminal {ports.asker.terminal()}"
+    with ports.tokens.locked(question, wait=True, on_wait=lambda owner, is_person: others.append(is_person)):
         if newer(session, ports, error.seen) is not None:
             return True
         if any(others):  # the question was there already, and the answer no
             return False
-        if not (settings.login_when_needed == "always" or _is_under_way(session, ports) or _says_yes(error, ports.asker)):
+        if not (
+            settings.login_when_needed == "always" or _is_under_way(session, ports) or _says_yes(error, ports.asker)
+        ):
             return False
         log_in(session, ports, manner_for(session, settings), error.seen)
         return True

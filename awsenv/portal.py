@@ -135,7 +135,7 @@ class Memo:
     def save(self, roles: Mapping[str, Iterable[str]]) -> None:
         """Keep *roles*; where that can't be done, the next run begins anew, and nothing else is lost."""
         text = json.dumps([self._now, {account: list(names) for account, names in roles.items()}]) + "\n"
-        if self._path and len(text) <= shelf.LARGEST:
+        if self._path and len(text) <= shelf.LARGEST:  # beyond that nobody would read it again: some 20,000 roles
             try:
                 write_private(self._path, text)
             except Storage:

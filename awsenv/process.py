@@ -21,9 +21,16 @@ def become(command: tuple[str, ...], env: Mapping[str, str]) -> None:
     try:
         os.execvpe(command[0], list(command), dict(env))
     except FileNotFoundError:
-        raise Usage(f"there is no program {command[0]}") from None
+        raise _not_run(f"there is no program {command[0]}", 127) from None
     except OSError as error:
-        raise Usage(f"can't run {command[0]}: {error.strerror}") from None
+        raise _not_run(f"can't run {command[0]}: {error.strerror}", 126) from None
+
+
+def _not_run(what: str, code: int) -> Usage:
+    """The error, with the exit status that a shell has for it (POSIX, 2.8.2): `exec` stands for the command."""
+    error = Usage(what)
+    error.exit_code = code
+    return error
 
 
 class SystemBrowser:

@@ -8,8 +8,10 @@ import time
 from awsenv.errors import AwsenvError, Busy, LoginNeeded, Storage, TokenRejected, Unanswered, Unreachable
 from awsenv.model import SsoSession, SsoToken
 from awsenv.ports import Ports
+from awsenv.start_url import is_owned
 from awsenv.text import ago
 from awsenv.undisturbed import undisturbed
+from awsenv.waiting import Waiting
 
 RENEW_FROM = 600.0  # seconds before a token's end in which it is renewed while it still works
 RENEW_BY = 60.0  # below this it is as good as ended
@@ -25,9 +27,23 @@ def check(session: SsoSession, ports: Ports, profile: str | None = None) -> SsoT
     token = ports.tokens.load(session.key)
     if token is None:
         raise _needed(f"there is no login for {session.title()} yet", session, profile)
-    if token.expires_at <= ports.now() and not token.is_refreshable(ports.now()):
+    if ports.tokens.is_void(token) or (token.expires_at <= ports.now() and not token.is_refreshable(ports.now())):
         raise ended(session, token, ports, profile)
+    if _is_of_another_portal(session, token):
+        error = _needed(f"the login for {session.title()} is one for another start URL", session, profile)
+        error.seen = token
+        raise error
     return token
+
+
+def _is_of_another_portal(session: SsoSession, token: SsoToken) -> bool:
+    """Whether the start URL was changed since: AWS's tools go by the session's name alone, and on as who they were."""
+    kept = token.raw.get("startUrl")
+    if not isinstance(kept, str):
+        return False
+    ours, theirs = (url.partition("#")[0].rstrip("/").lower() for url in (session.start_url, kept))
+    # An address of one's own may be kept by the AWS CLI as what it leads to.
+    return ours != theirs and is_owned(session.start_url) and is_owned(kept)
 
 
 def live_token(session: SsoSession, ports: Ports, profile: str | None = None) -> SsoToken:
@@ -65,15 +81,7 @@ def renew(session: SsoSession, seen: SsoToken, ports: Ports, profile: str | None
         latest = ports.tokens.load(session.key)
         return latest is not None and _is_newer(latest, seen, ports.now())
 
-    told: list[str] = []
-
-    def wait(owner: str, is_person: bool) -> None:
-        if is_person and not told:
-            told.append(owner)
-            what = f"waiting for the login to {session.title()} that process {owner or 'unknown'} has begun"
-            ports.asker.say(f"awsenv: {what}; Ctrl-C stops")
-
-    with ports.tokens.locked(session.key, True, is_replaced, wait):
+    with ports.tokens.locked(session.key, True, is_replaced, Waiting(session, ports.asker)):
         latest = ports.tokens.load(session.key)
         if latest is None:
             raise _needed(f"somebody has logged out of {session.title()}", session, profile)
@@ -82,7 +90,7 @@ def renew(session: SsoSession, seen: SsoToken, ports: Ports, profile: str | None
         if not latest.is_refreshable(ports.now()) or ports.tokens.is_dead(latest):
             raise ended(session, latest, ports, profile)
         _heed_trouble(session, began, ports)
-        return _spend(session, latest, ports, profile)
+        return spend(session, latest, ports, profile)
 
 
 def renew_in_background(session: SsoSession, ports: Ports) -> None:
@@ -96,7 +104,7 @@ def renew_in_background(session: SsoSession, ports: Ports) -> None:
         is_hopeless = not token.is_refreshable(now) or ports.tokens.is_dead(token)
         if is_hopeless or (trouble is not None and trouble.wait(now) > 0):
             return
-        _spend(session, token, ports, None)
+        spend(session, token, ports, None)
 
 
 def ended(session: SsoSession, token: SsoToken, ports: Ports, profile: str | None = None) -> LoginNeeded:
@@ -106,6 +114,12 @@ def ended(session: SsoSession, token: SsoToken, ports: Ports, profile: str | Non
     error = _needed(f"the login for {session.title()} {when}", session, profile)
     error.seen = token
     return error
+
+
+def given_up(session: SsoSession, token: SsoToken, ports: Ports, profile: str | None = None) -> LoginNeeded:
+    """The error for a token that AWS has turned down before its time, and that can't be renewed; noted for everybody."""
+    ports.tokens.mark_void(token)
+    return ended(session, token, ports, profile)
 
 
 def _needed(what: str, session: SsoSession, profile: str | None) -> LoginNeeded:
@@ -142,7 +156,7 @@ def _heed_trouble(session: SsoSession, began: float, ports: Ports) -> None:
         raise Unreachable(trouble.what, hint="check the network (a VPN, a proxy?) and try again")
 
 
-def _spend(session: SsoSession, token: SsoToken, ports: Ports, profile: str | None) -> SsoToken:
+def spend(session: SsoSession, token: SsoToken, ports: Ports, profile: str | None = None) -> SsoToken:
     """Exchange the refresh token, which may be good for one exchange only, and keep what comes back. Called under the lock."""
     # The room is proven first; Ctrl-C, a hang-up and a TERM wait until what AWS has issued is on the disk.
     with undisturbed(ports.asker.say), ports.tokens.successor(session.key) as place:
@@ -162,7 +176,9 @@ def _spend(session: SsoSession, token: SsoToken, ports: Ports, profile: str | No
                 ports.tokens.mark_dead(latest)
                 raise ended(session, latest, ports, profile) from None
         latest = ports.tokens.load(session.key)
-        if latest is not None and latest.refresh_token != token.refresh_token and _is_newer(latest, token, ports.now()):
+        if latest is None:
+            raise _needed(f"somebody has logged out of {session.title()}", session, profile)
+        if latest.refresh_token != token.refresh_token and _is_newer(latest, token, ports.now()):
             return latest  # somebody has logged in anew meanwhile, and perhaps somebody else
         place.keep(renewed)
         ports.tokens.clear_trouble(session.key)

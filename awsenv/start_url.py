@@ -23,6 +23,11 @@ _REGION = re.compile(
 )
 
 
+def is_owned(url: str) -> bool:
+    """Whether *url* is a portal at an address of AWS's own."""
+    return _OWNED.fullmatch(host_of(url)) is not None
+
+
 def resolved(session: SsoSession, redirect_of: Callable[[str], str | None]) -> SsoSession:
     """*session* with the start URL and the region that AWS itself uses; the token is still named after the configured ones.
 
@@ -30,8 +35,8 @@ def resolved(session: SsoSession, redirect_of: Callable[[str], str | None]) -> S
     """
     url = session.start_url
     if url[:8].lower() != "https://" or not host_of(url):
-        raise Config(f"a start URL begins with https://, and is not {show(url)}", session.where)
-    if _OWNED.fullmatch(host_of(url)) or (session.oidc_endpoint is not None and is_loopback(session.oidc_endpoint)):
+        raise Config(f"{show(url)} is no start URL: those begin with https://", session.where)
+    if is_owned(url) or (session.oidc_endpoint is not None and is_loopback(session.oidc_endpoint)):
         return session
     target = redirect_of(url)
     host = host_of(target) if target is not None and target[:8].lower() == "https://" else ""

@@ -24,7 +24,7 @@ from awsenv.text import word
 _LONGEST_SESSION = 13 * 3600.0  # seconds; AWS gives no role session more than twelve hours
 _LONGEST_LEFTOVER = 3600.0  # seconds
 _LONGEST_MARK = 100 * 86400.0  # seconds; a client registration, and with it any refresh token, dies after 90 days
-_NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.EIO, errno.ENOSYS)
+_NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EIO, errno.ENOSYS)
 
 
 class Store(Protocol):
@@ -144,6 +144,8 @@ def open_store(root: str | None) -> tuple[Store, str | None]:
         for folder in (root, *(f"{root}/{part}" for part in ("keys", "index", "locks", "marks"))):
             make_private_folder(folder)
     except Storage as error:
+        if (error.hint or "").startswith("chmod"):
+            error.hint = f"chmod -R go-rwx {word(root)}"  # one open folder is seldom alone
         return NoStore(), f"{error.what}: nothing is kept" + (f" (fix: {error.hint})" if error.hint else "")
     return FileStore(root), None
 
@@ -297,6 +299,7 @@ def lock(
 
 def _acquire(descriptor: int, wait: bool, is_done: Callable[[], bool], on_wait: Callable[[str, bool], None]) -> bool:
     began, pause = time.monotonic(), 0.02
+    last: tuple[str, float] | None = None
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -311,6 +314,8 @@ def _acquire(descriptor: int, wait: bool, is_done: Callable[[], bool], on_wait: 
             turn.hold(descriptor)
             return True
         owner, patience = turn.owner_of(descriptor)
+        if last != (owner, patience):  # another one's turn, or it no longer waits for a person: patience begins anew
+            last, began = (owner, patience), time.monotonic()
         on_wait(owner, patience > turn.WAIT)
         if time.monotonic() - began > patience:
             raise Unreachable(

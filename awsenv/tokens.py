@@ -25,6 +25,9 @@ _SHORTEST_WAIT, _LONGEST_WAIT = 30.0, 300.0  # seconds after a renewal that fail
 _REFUSED_FOR = 60.0  # seconds in which a role that AWS refused is not asked for again
 
 
+LOGIN = "awsenvLogin"  # a field of the token's file, which AWS's tools leave alone or drop
+
+
 def token_path(folder: str, key: str) -> str:
     """The token file: botocore's utils.SSOTokenLoader names it by the SHA-1 of the session's name or start URL."""
     digest = hashlib.sha1(key.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
@@ -49,7 +52,11 @@ class _Successor:
         self._fields = token_file
 
     def keep(self, token: SsoToken) -> None:
+        before = _text(token.raw.get("accessToken"))
         fields = {
+            **(
+                {LOGIN: _digest(before)} if before is not None else {}
+            ),  # AWS's tools write none; a renewal keeps the name
             **self._fields,
             **token.raw,
             "accessToken": token.access_token,
@@ -94,8 +101,11 @@ class AwsTokenCache:
         return about is not None and abs(self._now() - about.st_mtime) < 1.0
 
     def login_id(self, token: SsoToken) -> str:
-        """The client registration outlives renewals and not a new login; a token without one is its own login."""
-        return hashlib.sha256((token.client_id or token.access_token).encode()).hexdigest()
+        """The name that we gave the login, and keep as it is renewed; a token of AWS's own tools is a login by itself.
+
+        Not the client registration: that serves one login after the other, of one person and of another.
+        """
+        return _text(token.raw.get(LOGIN)) or _digest(token.access_token)
 
     @contextmanager
     def locked(
@@ -193,6 +203,16 @@ class AwsTokenCache:
             write_private(path, f"{now}\n")
             return True
 
+    def is_void(self, token: SsoToken) -> bool:
+        return self._root is not None and shelf.read_private(self._void(token)) is not None
+
+    def mark_void(self, token: SsoToken) -> None:
+        if self._root is not None:
+            _write_mark(self._void(token), "refused\n")
+
+    def _void(self, token: SsoToken) -> str:
+        return f"{self._root}/marks/void-{_digest(token.access_token)}"
+
     def is_dead(self, token: SsoToken) -> bool:
         path = self._mark(token)
         return path is not None and shelf.read_private(path) is not None
@@ -232,13 +252,16 @@ def _write_mark(path: str, line: str) -> None:
 
 def _sweep(folder: str) -> None:
     """Remove the rooms that were reserved by processes killed since: a closed terminal in the middle of a login."""
-    now = os.stat(folder).st_mtime  # by the file system's clock: a room has just been made in it
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith(".awsenv-") and entry.name.endswith(".tmp"):
-                with suppress(OSError, Storage):
-                    if now - entry.stat(follow_symlinks=False).st_mtime > _LONGEST_LEFTOVER:
-                        remove(entry.path)
+    try:
+        now = os.stat(folder).st_mtime  # by the file system's clock: a room has just been made in it
+        names = os.listdir(folder)
+    except OSError:
+        return  # it may be written in, and not read: then it is not ours to clean
+    for name in names:
+        if name.startswith(".awsenv-") and name.endswith(".tmp"):
+            with suppress(OSError, Storage):
+                if now - os.lstat(f"{folder}/{name}").st_mtime > _LONGEST_LEFTOVER:
+                    remove(f"{folder}/{name}")
 
 
 def _read(path: str) -> dict[str, object] | None:

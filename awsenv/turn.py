@@ -76,7 +76,8 @@ def wait_for_person(asks: bool) -> None:
 
 def _note(descriptor: int, state: str) -> None:
     try:
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}{state}\n".encode(), 0)
+        text = f"{os.getpid()}{state}\n".encode()
+        os.pwrite(descriptor, text, 0)  # before the rest is cut off: a reader in between must not find nothing
+        os.ftruncate(descriptor, len(text))
     except OSError:
         pass  # a full disk: the lock holds all the same, only the message to others is poorer

@@ -10,7 +10,9 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def undisturbed(say: Callable[[str], None]) -> Iterator[None]:
+def undisturbed(
+    say: Callable[[str], None], why: str = "a login is just being renewed, and must be saved"
+) -> Iterator[None]:
     """Ctrl-C, a closed terminal and a TERM wait until the block is done: what it spends can't be had a second time."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -19,7 +21,7 @@ def undisturbed(say: Callable[[str], None]) -> Iterator[None]:
 
     def note(number: int, frame: object) -> None:
         if not came and number == signal.SIGINT:
-            say("awsenv: one moment: a login is just being renewed, and must be saved")
+            say(f"awsenv: one moment: {why}")
         came.append(number)
 
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

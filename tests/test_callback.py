@@ -506,22 +506,22 @@ ROWS = """\
 
 def test_whose_a_connection_is():
     rows = ROWS.splitlines()
-    assert handover._owner(rows, 0xC350, 0x1F90) == 1000, "the browser's end, not ours"
-    assert handover._owner(rows, 0xC351, 0x1F90) == 1001
-    assert handover._owner(rows, 0xC352, 0x1F90) is None
+    assert loopback._owner(rows, 0xC350, 0x1F90) == 1000, "the browser's end, not ours"
+    assert loopback._owner(rows, 0xC351, 0x1F90) == 1001
+    assert loopback._owner(rows, 0xC352, 0x1F90) is None
 
 
 def test_a_connection_that_the_kernel_does_not_list_is_refused(monkeypatch, tmp_path):
     table = tmp_path / "tcp"
     table.write_text(f"  sl  local_address rem_address\n{ROWS.splitlines()[0]}\n")
-    monkeypatch.setattr(handover, "_TABLES", (str(table),))
+    monkeypatch.setattr(loopback, "_TABLES", (str(table),))
     visitor = Visitor()
     assert hand_over(SECRET, visitor, 0.5) is False
     assert status(visitor.replies[0]) == 404
 
 
 def test_where_the_kernel_lists_no_connections_the_address_is_enough(monkeypatch):
-    monkeypatch.setattr(handover, "_TABLES", ("/nowhere/tcp",))
+    monkeypatch.setattr(loopback, "_TABLES", ("/nowhere/tcp",))
     visitor = Visitor()
     assert hand_over(SECRET, visitor, 5) is True
 
@@ -559,3 +559,23 @@ def test_the_secret_is_on_no_command_line(tmp_path):
     line = Path(seen).read_text()
     assert visitor.address in line
     assert "s3cret" not in line
+
+
+def test_a_code_that_another_user_brings_is_not_taken(monkeypatch):
+    monkeypatch.setattr(loopback, "_owner", lambda rows, peer, port: 4711 if os.getuid() != 4711 else 4712)
+    with Callback("corp") as callback:
+        seen: list[int] = []
+
+        def bring() -> None:
+            with socket.create_connection(
+                ("127.0.0.1", int(callback.redirect_uri.split(":")[2].split("/")[0]))
+            ) as there:
+                host = callback.redirect_uri.split("/")[2]
+                there.sendall(f"GET /oauth/callback?state=s&code=theirs HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+                seen.append(int(there.recv(64).split()[1]))
+
+        visitor = threading.Thread(target=bring)
+        visitor.start()
+        assert callback.wait("s", 1.0) is None
+        visitor.join()
+        assert seen == [404]

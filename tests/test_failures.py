@@ -236,7 +236,7 @@ def test_an_unusable_store_serves_without_keeping_and_says_the_fix(backend):
     backend.store.chmod(0o755)
     done = backend("use", "piyo")
     assert done.returncode == 0 and done.stdout.endswith(SENTINEL)
-    assert f"chmod 700 {backend.store}" in done.stderr
+    assert f"chmod -R go-rwx {backend.store}" in done.stderr
     assert list(backend.store.iterdir()) == []
     done = backend("export", "piyo", "--format", "json")
     assert done.returncode == 0 and json.loads(done.stdout)["Version"] == 1

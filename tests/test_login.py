@@ -25,8 +25,9 @@ import pytest
 from awsenv import assets, login, logins, start_url
 from awsenv.aws import Aws
 from awsenv.commands import login as login_verb
+from awsenv.commands import logout as logout_verb
 from awsenv.demo.house import REGION, START_URL
-from awsenv.errors import AwsenvError, Config, Denied, Interrupted, LoginNeeded, Unreachable
+from awsenv.errors import AwsenvError, Config, Denied, Interrupted, LoginNeeded, Storage, Unreachable
 from awsenv.lease import Reading
 from awsenv.login import Manner, log_in
 from awsenv.model import SsoSession, SsoToken, rfc3339
@@ -86,7 +87,7 @@ def ended(done: "subprocess.CompletedProcess[str]", code: int, *words: str) -> N
 def test_after_a_login_by_browser_boto3_and_we_have_the_same_token(home):
     home.browser()
     done = home("login", "test")
-    ended(done, 0, 'logged in to the sso-session "test"', "renewed by itself")
+    ended(done, 0, 'logged in to the sso-session "test"', "renewed until AWS ends it")
     (url,) = home.opened
     assert url in done.stderr and urlsplit(url).path == "/authorize"
     kept = json.loads(home.token.read_text())
@@ -101,6 +102,7 @@ def test_after_a_login_by_browser_boto3_and_we_have_the_same_token(home):
             "clientId",
             "clientSecret",
             "registrationExpiresAt",
+            "awsenvLogin",
         ]
     )
     assert (kept["startUrl"], kept["region"]) == (START_URL, REGION)
@@ -638,7 +640,7 @@ def test_awss_own_start_urls_are_not_asked(url):
 
 @pytest.mark.parametrize("url", ["http://d-1.awsapps.com/start", "d-1.awsapps.com/start", "file:///x", "https://"])
 def test_a_start_url_that_is_not_https_is_refused_before_anything_is_asked(url):
-    with pytest.raises(Config, match="begins with https://"):
+    with pytest.raises(Config, match="begin with https://"):
         start_url.resolved(replace(VANITY, start_url=url), lambda _: pytest.fail("it was asked"))
 
 
@@ -1098,12 +1100,14 @@ def test_twenty_processes_on_one_terminal_ask_one_question(room, answer):
 def test_a_portal_in_another_region_is_written_into_the_config_as_the_aws_cli_does(room, tmp_path):
     world = World.current()
     config = tmp_path / "config"
-    config.write_text(f"# mine\n[sso-session test]\nsso_start_url = {START_URL}\nsso_region   = us-east-1\n[profile x]\n")
+    config.write_text(
+        f"# mine\n[sso-session test]\nsso_start_url = {START_URL}\nsso_region   = us-east-1\n[profile x]\n"
+    )
     world = replace(world, config_path=str(config))
     room.asker = Answering(True)
     token = SsoToken("x", 1e12, raw={"region": "eu-west-1"})
     reading = Reading.of(world)
-    said = login_verb._moved(world, reading, logins.of_section(world, reading, "test"), token, room)
+    said = login_verb._moved(world, logins.of_section(world, reading, "test"), token, room)
     assert said == ("wrote sso_region = eu-west-1",)
     assert config.read_text() == (
         f"# mine\n[sso-session test]\nsso_start_url = {START_URL}\nsso_region   = eu-west-1\n[profile x]\n"
@@ -1111,6 +1115,93 @@ def test_a_portal_in_another_region_is_written_into_the_config_as_the_aws_cli_do
     room.asker.is_in_charge = lambda: False
     config.write_text(config.read_text().replace("eu-west-1", "us-east-1"))
     reading = Reading.of(world)
-    said = login_verb._moved(world, reading, logins.of_section(world, reading, "test"), token, room)
+    said = login_verb._moved(world, logins.of_section(world, reading, "test"), token, room)
     assert "the portal is in eu-west-1" in said[0] and f"{config}:4" in said[0]
     assert "us-east-1" in config.read_text()
+
+
+# ---- Who one is, after one was somebody else ---------------------------------------------------------------------------
+
+
+def keys_of(done: subprocess.CompletedProcess[str]) -> str:
+    return str(json.loads(done.stdout)["AccessKeyId"])
+
+
+def test_whoever_logs_in_next_gets_nothing_of_whoever_logged_in_before(home, fake):
+    home.browser()
+    ended(home("login", "test"), 0)
+    alice = keys_of(home("export", "piyo", "--format", "json"))
+    assert keys_of(home("export", "piyo", "--format", "json")) == alice
+    ended(home("login", "test", "--fresh"), 0)
+    assert fake.count("RegisterClient", 200) == 1, "one client serves both logins"
+    assert keys_of(home("export", "piyo", "--format", "json")) != alice
+
+
+def test_a_renewal_is_no_new_login_and_keeps_what_came_from_it(home, fake):
+    home.browser()
+    fake.token_seconds = 30
+    ended(home("login", "test"), 0)
+    first = keys_of(home("export", "piyo", "--format", "json"))
+    fake.token_seconds = 3600
+    ended(home("login", "test"), 0, "already logged in")  # within its last minute: renewed
+    assert fake.count("CreateToken", 200) > 1
+    assert keys_of(home("export", "piyo", "--format", "json")) == first
+
+
+def test_a_login_that_aws_has_ended_is_said_once_and_login_then_logs_in(home, fake):
+    home.browser()
+    fake.revoke(str(home.log_in(fake)["accessToken"]))
+    ended(home("export", "piyo", "--format", "json"), 4, "was ended before its time", "hint: awsenv login test")
+    assert row(home, "test")["state"] == "ended"
+    fake.forget()
+    ended(home("export", "piyo", "--format", "json"), 4, "was ended before its time")
+    assert fake.calls == ()
+    ended(home("login", "test"), 0, 'logged in to the sso-session "test"')
+    assert home("export", "piyo", "--format", "json").returncode == 0
+
+
+def test_a_start_url_that_was_changed_makes_the_old_login_no_login(home, fake):
+    home.log_in(fake)
+    path = home.aws / "config"
+    path.write_text(path.read_text().replace(START_URL, "https://d-9876543210.awsapps.com/start"))
+    ended(home("export", "piyo", "--format", "json"), 4, "is one for another start URL", "awsenv login test")
+    assert fake.calls == ()
+
+
+def test_a_renewal_by_others_is_not_taken_for_the_login_that_was_asked_for(room, home, fake):
+    home.log_in(fake)
+    seen = room.tokens.load("test")
+    renewed = {**json.loads(home.token.read_text()), **fake.issue_token(START_URL, session="test")}
+    home.token.write_text(json.dumps(renewed))  # as an SDK does, which knows no lock of ours
+    assert login.newer(room.session, room, seen) is None
+    home.token.write_text(json.dumps({**renewed, "awsenvLogin": "another"}))
+    assert login.newer(room.session, room, seen) is not None
+
+
+# ---- A logout that is hindered ------------------------------------------------------------------------------------------
+
+
+def test_ctrl_c_while_a_logout_waits_has_told_nobody_and_removed_nothing(home, fake):
+    home.log_in(fake)
+    assert home("export", "piyo", "--format", "json").returncode == 0
+    kept = home.kept()
+    home.browser("wait")
+    first = home.start("login", "test", "--fresh")
+    until(lambda: home.opened)
+    second = home.start("logout", "test")
+    assert "has begun" in second.stderr.readline()
+    second.send_signal(signal.SIGINT)
+    _, said = second.communicate(timeout=20)
+    assert second.returncode == 130 and "stopped before" in said
+    assert fake.count("Logout") == 0 and home.kept() == kept and home.token.exists()
+    first.send_signal(signal.SIGINT)
+    first.communicate(timeout=20)
+
+
+def test_where_the_token_cannot_be_removed_the_roles_go_all_the_same(home, fake, monkeypatch, room):
+    home.log_in(fake)
+    store, _ = open_store(str(home.store))
+    assert home("export", "piyo", "--format", "json").returncode == 0 and home.kept()
+    monkeypatch.setattr(room.tokens, "drop", lambda key: (_ for _ in ()).throw(Storage("can't remove it")))
+    failures = logout_verb._removed(room.session, room, store)
+    assert [failure.what for failure in failures] == ["can't remove it"] and home.kept() == []

@@ -196,7 +196,7 @@ def test_a_wrong_answer_is_asked_again_with_a_word_why(home):
     sitting = home.sit()
     for wrong, why in (
         ("", "such as https://"),
-        ("http://x.awsapps.com", "begins with https://"),
+        ("http://x.awsapps.com", "begin with https://"),
         ("https://a b/", "https://"),
     ):
         sitting.answer("start URL of the portal:", wrong)
@@ -326,6 +326,39 @@ def test_a_terminal_that_can_show_no_list_says_so(home):
     assert sitting.end() == 2
 
 
+def test_after_a_no_the_login_that_was_made_for_it_is_ended_again(home):
+    sitting = home.sit("--session", "!!", "--start-url", home.url, "--region", REGION, "--scopes", "sso:account:access",
+                       "--account", "prod", "--role", "View", "--profile", "x", "--profile-region", "", "--device")  # fmt: skip
+    sitting.answer("Write this? [y/N]", "")
+    sitting.child.expect_exact("nothing is changed")
+    assert sitting.end() == 0
+    assert home.fake.count("Logout", 200) == 1
+    assert not [path for path in (home.path / ".aws/sso/cache").glob("*.json") if "accessToken" in path.read_text()]
+
+
+def test_what_is_there_already_is_not_written_a_second_time(home):
+    home.write(home.session())
+    home.log_in("corp")
+    words = (
+        "--session",
+        "corp",
+        "--account",
+        "prod",
+        "--role",
+        "View",
+        "--profile",
+        "x",
+        "--profile-region",
+        "",
+        "--yes",
+    )
+    assert home.type(*words).returncode == 0
+    before = home.text()
+    done = home.type(*words[:6], "--yes")
+    assert done.returncode == 0 and "that is there already: x" in done.stderr and "awsenv use x" in done.stderr
+    assert home.text() == before
+
+
 # ---- By options alone -----------------------------------------------------------------------------------------------
 
 
@@ -335,7 +368,7 @@ def test_with_every_answer_nothing_is_asked_and_no_terminal_is_needed(home):
                      "--device", "--no-browser", "--yes")  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "+[profile p]\n" in done.stdout and "\x1b" not in done.stdout
-    assert done.stderr.endswith("next: awsenv use p\n")
+    assert done.stdout.endswith("next: awsenv use p\n")
     new = NEW.format(session="corp", url=home.url, name="p", account="111111111111", role="Admin")
     assert home.text() == f"{new}region = us-east-1\n"
 
@@ -374,7 +407,7 @@ def test_a_glob_takes_every_account_that_it_fits(home):
 @pytest.mark.parametrize(
     ("given", "why"),
     [
-        ({"start_url": "http://x"}, "begins with https"),
+        ({"start_url": "http://x"}, "begin with https"),
         ({"start_url": "https://x/\n[profile y]"}, "https"),
         ({"region": "eu-west-11"}, "no region"),
         ({"scopes": "a b"}, "tells of no accounts"),
@@ -493,7 +526,7 @@ def test_a_start_url_is_kept_as_it_was_written(home, url, region, leads_to):
         ("https://corp.awsapps.com.evil.example/start", "eu-west-1", None, "no start URL of AWS"),
         ("https://sso.example.com/", "eu-west-1", "https://evil.example/", "leads to"),
         ("https://sso.example.com/", "us-east-1", "https://ssoins-1.portal.eu-west-1.app.aws", "is in eu-west-1"),
-        ("https://user@corp.awsapps.com/start", "eu-west-1", None, "begins with https"),
+        ("https://user@corp.awsapps.com/start", "eu-west-1", None, "begin with https"),
     ],
 )
 def test_a_start_url_that_is_not_aws_s_is_refused(home, url, region, leads_to, why):

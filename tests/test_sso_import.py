@@ -192,12 +192,25 @@ def test_what_a_person_added_to_a_profile_stays(home):
         ({"accounts": ("prod", "data*")}, {"prod-Admin", "prod-View", "Data-Lab-EU-Analyst"}),
         ({"roles": ("*admin*",)}, {"prod-Admin"}),
         ({"accounts": ("prod",), "roles": ("V*", "X")}, {"prod-View"}),
-        ({"accounts": ("none",)}, set()),
     ],
 )
 def test_filters_choose(home, options, expected):
     home.run(**options)
     assert set(home.profiles()) == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "what", "there"),
+    [
+        ({"accounts": ("none", "nil*")}, "no account is called none or nil*", "prod (111111111111)"),
+        ({"roles": ("Adm",)}, "no role is called Adm", "Admin, Analyst, View"),
+    ],
+)
+def test_a_filter_that_matches_nothing_is_said_with_what_there_is(home, options, what, there):
+    with pytest.raises(Config) as caught:
+        home.run(**options)
+    assert caught.value.what == what and there in caught.value.hint
+    assert home.config.read_text() == home.theirs
 
 
 def test_role_over_puts_a_switch_role_on_top_of_each(home):
@@ -369,7 +382,7 @@ def test_colours_are_left_out_where_nobody_wants_them(home, env):
     assert child.exitstatus == 0 and home.config.read_text() == home.theirs
 
 
-def test_ctrl_c_at_the_question_changes_nothing_and_the_next_run_asks_aws_for_no_role(home):
+def test_ctrl_c_at_the_question_changes_nothing_and_the_next_run_looks_again_what_there_is(home):
     child = home.sit()
     child.expect_exact("Write this? [y/N]")
     child.sendcontrol("c")
@@ -378,8 +391,8 @@ def test_ctrl_c_at_the_question_changes_nothing_and_the_next_run_asks_aws_for_no
     assert child.exitstatus == 130 and home.config.read_text() == home.theirs
     home.fake.forget()
     done = home.type("--yes")
-    assert home.fake.count("ListAccountRoles") == 0
-    assert "went on from a run that was stopped" in done.stderr and home.profiles() == ALL
+    assert home.fake.count("ListAccountRoles") > 0
+    assert "went on from" not in done.stderr and home.profiles() == ALL
 
 
 def test_ctrl_c_halfway_changes_nothing_and_the_next_run_goes_on_from_there(home):
@@ -580,3 +593,26 @@ def test_a_control_character_in_a_line_around_the_change_is_shown_as_its_escape(
     home.config.write_text(home.theirs + "# \x1b]0;OWNED\a\u202e\n")
     done = home.type("--dry-run")
     assert r" # \x1b]0;OWNED\x07\u202e" in done.stdout and not has_controls(done.stdout.replace("\n", ""))
+
+
+SECRETS = """\
+# aws_secret_access_key = OLDSECRETOLDSECRETOLDSECRETOLDSECRET
+[profile keys]
+region = eu-west-1
+aws_access_key_id = AKIASECRETID
+aws_secret_access_key = SECRETSECRETSECRET
+credential_process = vault --token SECRETTOKEN
+"""
+
+
+def test_the_difference_shows_nothing_of_what_a_person_keeps_beside():
+    from awsenv.render.diff import difference
+
+    rows = "\n".join(difference(SECRETS, SECRETS + "\n[profile new]\nsso_session = corp\nregion = eu-west-1\n"))
+    assert "SECRET" not in rows and "+[profile new]" in rows and "+sso_session = corp" in rows
+    assert "credential_process = …" in rows
+    taken_out = "\n".join(difference(SECRETS, "[profile keys]\nregion = eu-west-1\n"))
+    assert (
+        "SECRET" not in taken_out.replace("OLDSECRETOLDSECRETOLDSECRETOLDSECRET"[:0], "")
+        and "-aws_secret_access_key = …" in taken_out
+    )

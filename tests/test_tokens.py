@@ -156,12 +156,23 @@ def test_a_registration_is_no_token_and_a_token_no_registration(cache, tmp_path)
 def test_a_renewal_keeps_every_field_that_is_not_ours(cache, tmp_path):
     path = write(tmp_path, theirs={"deep": [1, "ü"]}, another="x")
     token = cache.load(SESSION)
+    login = cache.login_id(token)
     with cache.successor(SESSION) as place:
         place.keep(renewed(token, "aoaNEW", 2e9, "aorNEW"))
+    assert cache.login_id(cache.load(SESSION)) == login, "renewed, it is the same login"
+    theirs = json.loads(path.read_text())
+    assert theirs.pop("awsenvLogin") == login
     expected = {**FIELDS, "theirs": {"deep": [1, "ü"]}, "another": "x"}
     expected |= {"accessToken": "aoaNEW", "refreshToken": "aorNEW", "expiresAt": "2033-05-18T03:33:20Z"}
-    assert json.loads(path.read_text()) == expected
+    assert theirs == expected
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_token_of_aws_tools_is_a_login_by_itself_whatever_client_it_came_through(cache, tmp_path):
+    write(tmp_path, accessToken="aoaALICE")
+    alice = cache.login_id(cache.load(SESSION))
+    write(tmp_path, accessToken="aoaBOB")
+    assert cache.login_id(cache.load(SESSION)) != alice
 
 
 def test_a_reply_without_a_refresh_token_leaves_the_old_one_in_force(cache, tmp_path):

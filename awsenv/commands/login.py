@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from awsenv import config_writer, logins
+from awsenv.config import AwsConfig
 from awsenv.errors import LoginNeeded
 from awsenv.lease import Reading
 from awsenv.login import log_in
@@ -21,7 +22,8 @@ def run(world: World, name: str | None, device: bool, may_open: bool, fresh: boo
     session = logins.named(world, reading, name)
     store, trouble = open_store(world.store_root)
     ports = real(world, store)
-    notes = (f"awsenv: {trouble}",) if trouble else ()
+    if trouble:  # before any tab opens: without the store's locks, others may open theirs
+        ports.asker.say(f"awsenv: {trouble}")
     seen = ports.tokens.load(session.key)
     if not fresh:
         try:
@@ -31,13 +33,13 @@ def run(world: World, name: str | None, device: bool, may_open: bool, fresh: boo
         else:
             again = f"{session.login_command(name)} --fresh"
             said = f"already logged in to {session.title()}: {_lasts(token, ports.now())}   (anew: {again})"
-            return Outcome(notes=(*notes, said))
+            return Outcome(notes=(said,))
     token = log_in(session, ports, manner_for(session, reading.settings, device, may_open), seen)
     said = f"logged in to {session.title()}: {_lasts(token, ports.now())}"
-    return Outcome(notes=(*notes, said, *_moved(world, reading, session, token, ports)))
+    return Outcome(notes=(said, *_moved(world, session, token, ports)))
 
 
-def _moved(world: World, reading: Reading, session: SsoSession, token: SsoToken, ports: Ports) -> tuple[str, ...]:
+def _moved(world: World, session: SsoSession, token: SsoToken, ports: Ports) -> tuple[str, ...]:
     """What to say, or has been done, where the start URL led to a portal in another region than the config names.
 
     An address of one's own can do that; the AWS CLI then writes the region into the config, without which no tool finds
@@ -46,19 +48,21 @@ def _moved(world: World, reading: Reading, session: SsoSession, token: SsoToken,
     region = token.raw.get("region")
     if not isinstance(region, str) or region == session.region:
         return ()
-    found = logins.region_setting(reading, session)
+    # Read anew: a login takes a person minutes, and the line may be another one by now.
+    file = config_writer.read(world.config_path)
+    config = AwsConfig(file.data or b"", b"", world.config_path, world.credentials_path)
+    found = logins.region_setting(config, session)
     where = found.where.short(world.home) if found is not None else "your AWS config"
     said = f"the portal is in {region}, and {where} says sso_region = {session.region}"
-    if found is None or found.where.file != reading.config.config_path or not ports.asker.is_in_charge():
+    if found is None or found.value != session.region or not ports.asker.is_in_charge():
         return (f"awsenv: {show(said, 300)}", f"  hint: write there: sso_region = {region}")
     if not ports.asker.confirm(f"awsenv: {show(said, 300)}. Write {region} there?", default=True):
         return ()
-    file = config_writer.read(world.config_path)
     config_writer.write(file, config_writer.with_value(file.text, found.where, "sso_region", region))
     return (f"wrote sso_region = {region}",)
 
 
 def _lasts(token: SsoToken, now: float) -> str:
     if token.is_refreshable(now):
-        return "renewed by itself until AWS ends the session"
+        return "renewed until AWS ends it"
     return f"for {left(token.expires_at - now)}, without renewal"

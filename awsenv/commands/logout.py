@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
 from awsenv import logins, quick, renewal
 from awsenv.commands.use import asked_by_shim
-from awsenv.errors import AwsenvError, TokenRejected, Unreachable, Usage
+from awsenv.errors import AwsenvError, Interrupted, LoginNeeded, TokenRejected, Unreachable, Usage
 from awsenv.lease import Reading
 from awsenv.logins import Login
-from awsenv.model import Outcome, SsoSession
+from awsenv.model import Credentials, Outcome, SsoSession
 from awsenv.ports import Ports, real
 from awsenv.render import shells
 from awsenv.sources.sso import login_group
 from awsenv.store import FileStore, Store, open_store
 from awsenv.text import left
+from awsenv.undisturbed import undisturbed
+from awsenv.waiting import Waiting
 from awsenv.world import World
+
+
+@dataclass
+class _Done:
+    """What has become of the logins so far: words for the person, an exit status, which of them are over."""
+
+    said: list[str] = field(default_factory=list)
+    code: int = 0
+    over: list[SsoSession] = field(default_factory=list)
 
 
 def run(world: World, name: str | None, everything: bool) -> Outcome:
     """Log out of one login, or of all that there are; a shell that lives on one is put back as by `off`.
 
-    What AWS could not be told is said, with exit status 6; here it is gone all the same, as the person asked.
+    Where AWS can't be told, all is removed here all the same, as the person asked, and the exit status is 6; where
+    something can't be removed, it is 7, and the rest is gone.
     """
     if name is not None and everything:
         raise Usage("either a session or --all", hint="awsenv logout --all")
@@ -32,34 +48,36 @@ def run(world: World, name: str | None, everything: bool) -> Outcome:
         sessions = [login.session for login in found if _is_known(login, ports, store)]
     else:
         sessions = [logins.named(world, reading, name)]
-    said: list[str] = []
-    code = 0
-    is_this_shells = False
+    done = _Done()
     for session in sessions:
-        is_this_shells = is_this_shells or _lives_on(world, reading, session)
-        error = _tell_aws(session, ports)
-        said += _forget(session, ports, store)
-        if error is not None:
-            said += [
-                f"awsenv: AWS could not be told: {error.what}",
-                "  hint: the session may live on at AWS until it ends there by itself",
-            ]
-            code = error.exit_code
+        try:
+            _end(session, ports, store, done)
+        except KeyboardInterrupt:
+            still = f"stopped before {session.title()} was logged out of"
+            raise Interrupted(still, hint="; ".join(done.said) or None) from None
     if not sessions:
-        said.append("nobody is logged in")
+        done.said.append("nobody is logged in")
     unset: list[str] = []
-    if is_this_shells and shell is not None and code == 0:
-        unset, off = quick.reverse(world.env)
-        said.append(off)
-    elif is_this_shells:
-        said.append("  this shell still holds keys of that login: awsenv off")
-    text = shells.reply(shell, unset, ()) if shell is not None and code == 0 else ""
-    return Outcome(text, tuple(said), code)
+    if any(_lives_on(world, reading, session) for session in done.over):
+        if shell is not None and done.code in (0, Unreachable.exit_code):
+            unset, off = quick.reverse(world.env)
+            done.said.append(off)
+        else:
+            done.said.append("  this shell still holds keys of that login: awsenv off")
+    answers = shell is not None and done.code in (
+        0,
+        Unreachable.exit_code,
+    )  # the shims take this one with status 6, too
+    text = shells.reply(shell, unset, ()) if answers and shell is not None else ""
+    return Outcome(text, tuple(done.said), done.code)
 
 
 def _is_known(login: Login, ports: Ports, store: Store) -> bool:
-    held = store.of_login(login_group(login.session)) if isinstance(store, FileStore) else {}
-    return ports.tokens.load(login.session.key) is not None or bool(held)
+    return ports.tokens.load(login.session.key) is not None or bool(_held(login.session, store))
+
+
+def _held(session: SsoSession, store: Store) -> dict[str, Credentials]:
+    return store.of_login(login_group(session)) if isinstance(store, FileStore) else {}
 
 
 def _lives_on(world: World, reading: Reading, session: SsoSession) -> bool:
@@ -73,49 +91,68 @@ def _lives_on(world: World, reading: Reading, session: SsoSession) -> bool:
         return False
 
 
-def _tell_aws(session: SsoSession, ports: Ports) -> Unreachable | None:
-    """End the session at AWS; the reason where it can't be reached."""
+def _end(session: SsoSession, ports: Ports, store: Store, done: _Done) -> None:
+    """End *session*. All of it under its lock: a login or a renewal of this moment must not be half undone."""
+    with (
+        ports.tokens.locked(session.key, wait=True, on_wait=Waiting(session, ports.asker)),
+        undisturbed(ports.asker.say, "the logout has begun, and is brought to its end"),
+    ):
+        was_there = ports.tokens.load(session.key) is not None
+        error = _tell_aws(session, ports)
+        held = _held(session, store)
+        failures = _removed(session, ports, store)
+    ends = [credentials.expires_at for credentials in held.values() if credentials.expires_at is not None]
+    last = max(ends, default=0.0) - ports.now()
+    said = f"logged out of {session.title()}" if was_there else f"there was no login to {session.title()}"
+    if held:
+        said += f"; {len(held)} role session{'s' if len(held) > 1 else ''} removed with it"
+    done.said.append(said)
+    done.over.append(session)
+    if last > 0:
+        done.said.append(f"  what programs already took of these stays valid at AWS for up to {left(last)}")
+    if error is not None:
+        done.said += [
+            f"awsenv: AWS could not be told: {error.what}",
+            "  hint: the session may live on at AWS until it ends there by itself",
+        ]
+        done.code = done.code or error.exit_code
+    for failure in failures:
+        done.said += failure.lines()
+        done.code = failure.exit_code
+
+
+def _tell_aws(session: SsoSession, ports: Ports) -> AwsenvError | None:
+    """End the session at AWS; the reason where it could not be told."""
     token = ports.tokens.load(session.key)
     if token is None:
         return None
     try:
         if token.expires_at <= ports.now():
+            if not token.is_refreshable(ports.now()) or ports.tokens.is_dead(token):
+                return None  # it has ended already
             # The session outlives its tokens: only with a live one can AWS be told to end it.
-            token = renewal.live_token(session, ports)
+            token = renewal.spend(session, token, ports)
         ports.aws.sign_out(token.access_token, session)
-    except Unreachable as error:
-        return error
+    except (TokenRejected, LoginNeeded):
+        return None
     except AwsenvError as error:
-        if isinstance(error, TokenRejected) or error.exit_code == 4:
-            return None  # it had ended already
         return Unreachable(error.what)
     return None
 
 
-def _forget(session: SsoSession, ports: Ports, store: Store) -> list[str]:
-    """Remove all that is kept of the login; what to say of it."""
-    told: list[str] = []
-
-    def wait(owner: str, is_person: bool) -> None:
-        if is_person and not told:
-            told.append(owner)
-            what = f"waiting for the login to {session.title()} that process {owner or 'unknown'} has begun"
-            ports.asker.say(f"awsenv: {what}; Ctrl-C stops")
-
-    with ports.tokens.locked(session.key, wait=True, on_wait=wait):
-        was_there = ports.tokens.load(session.key) is not None
-        ports.tokens.drop(session.key)
-        ports.tokens.drop_registration(session)
-        ports.tokens.clear_trouble(session.key)
-    held = store.of_login(login_group(session)) if isinstance(store, FileStore) else {}
-    ends = [credentials.expires_at for credentials in held.values() if credentials.expires_at is not None]
-    last = max(ends, default=0.0) - ports.now()
+def _removed(session: SsoSession, ports: Ports, store: Store) -> list[AwsenvError]:
+    """Remove all that is kept of the login, what hands out credentials first; what hindered it."""
+    failures: list[AwsenvError] = []
+    steps: list[Callable[[], None]] = [
+        lambda: ports.tokens.drop(session.key),
+        lambda: ports.tokens.drop_registration(session),
+        lambda: ports.tokens.clear_trouble(session.key),
+    ]
     if isinstance(store, FileStore):
-        store.drop_login(login_group(session))
-    said = f"logged out of {session.title()}" if was_there else f"there was no login to {session.title()}"
-    if held:
-        said += f"; {len(held)} role session{'s' if len(held) > 1 else ''} removed with it"
-    lines = [said]
-    if last > 0:
-        lines.append(f"  what programs already took of these stays valid at AWS for up to {left(last)}")
-    return lines
+        steps.insert(0, partial(store.drop_login, login_group(session)))
+    for step in steps:
+        try:
+            step()
+        except AwsenvError as error:
+            failures.append(error)
+    return failures

@@ -47,7 +47,8 @@ def run(world: World, as_json: bool) -> Outcome:
         return Outcome(notes=(*notes, "no sso-session and no Identity Center profile yet", "  hint: awsenv sso add"))
     now = ports.now()
     blocks = (
-        (f"{row.session or '(legacy)'}   {row.start_url}   {row.region}", _login(row, now), _hangs(row, now)) for row in rows
+        (f"{row.session or '(legacy)'}   {row.start_url}   {row.region}", _login(row, now), _hangs(row, now))
+        for row in rows
     )
     return Outcome("".join(f"{show(first)}\n  {login}\n  {hangs}\n" for first, login, hangs in blocks), notes)
 
@@ -57,10 +58,11 @@ def _row(login: Login, ports: Ports, store: Store) -> Row:
     token = ports.tokens.load(session.key)
     held = store.of_login(login_group(session)) if isinstance(store, FileStore) else {}
     ends = [c.expires_at for c in held.values() if c.expires_at is not None and c.expires_at > now]
-    renews = token is not None and token.is_refreshable(now) and not ports.tokens.is_dead(token)
+    is_over = token is not None and ports.tokens.is_void(token)
+    renews = token is not None and token.is_refreshable(now) and not is_over and not ports.tokens.is_dead(token)
     if token is None:
         state = "none"
-    elif token.expires_at > now:
+    elif token.expires_at > now and not is_over:
         state = "live"
     else:
         state = "renewable" if renews else "ended"
@@ -86,7 +88,8 @@ def _login(row: Row, now: float) -> str:
         return f"not logged in: {row.login}"
     assert row.token_expires_at is not None, "there is a token"
     if row.state == "ended":
-        return f"ended {ago(now - row.token_expires_at)} ago: {row.login}"
+        since = now - row.token_expires_at
+        return f"ended {f'{ago(since)} ago' if since > 0 else 'by AWS before its time'}: {row.login}"
     days = f" (in {int((row.renews_until - now) // 86400)} days at the latest)" if row.renews_until is not None else ""
     until = f"renewed until AWS ends the session{days}"
     if row.state == "renewable":

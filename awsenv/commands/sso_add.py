@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -24,7 +25,7 @@ from awsenv.commands.sso_import import Face
 from awsenv.config import AwsConfig
 from awsenv.config_writer import ConfigFile, Section, header_of, is_plain_value
 from awsenv.endpoints import endpoint_of, host_of, is_loopback
-from awsenv.errors import Config, Interrupted, LoginNeeded, Usage
+from awsenv.errors import AwsenvError, Config, Interrupted, LoginNeeded, Usage
 from awsenv.lease import Reading
 from awsenv.login import log_in
 from awsenv.model import ACCOUNT_SCOPE, Account, Outcome, Profile, SsoSession, SsoToken
@@ -71,40 +72,75 @@ def run(world: World, request: Request, face: Face) -> Outcome:
     _require_answers(request, reading.config, ports.asker)
     talk = Talk(ports.asker, request.yes)
     session = _session(world, reading, request, ports, talk)
-    token = _token(session, request, reading, ports)
+    token, is_made_for_this = _token(session, request, reading, ports)
+    outcome = _NOTHING
+    try:
+        outcome = _written(world, request, face, file, session, token, reading, ports, talk)
+    finally:
+        if outcome is _NOTHING and is_made_for_this and session.where is None:
+            _end(session, token, ports)  # no file names it: nobody could find it any more to log out of
+    return Outcome(outcome.stdout, (*((f"awsenv: {remark}",) if remark else ()), *outcome.notes))
+
+
+_NOTHING = Outcome(notes=("awsenv: nothing is changed",))
+
+
+def _written(
+    world: World,
+    request: Request,
+    face: Face,
+    file: ConfigFile,
+    session: SsoSession,
+    token: SsoToken,
+    reading: Reading,
+    ports: Ports,
+    talk: Talk,
+) -> Outcome:
+    """What is wanted of the login, in the file; _NOTHING where the person said no."""
     offer, chosen = _chosen(request, session, token, reading, ports, face)
+    known = _profiles_of(session, reading.config)
+    if request.yes or (request.account is not None and request.role is not None):  # nobody chose it from the list
+        there = [known[access.key] for access in chosen if access.key in known]
+        chosen = [access for access in chosen if access.key not in known]
+        if not chosen:
+            listed = ", ".join(show(name) for name in there[:5])
+            return Outcome(notes=(f"awsenv: that is there already: {listed}", f"next: awsenv use {word(there[0])}"))
     names = _names(request, session, offer, chosen, reading.config, talk)
     given = "" if request.yes and request.profile_region is None else request.profile_region
     question = "region of the profile, such as eu-west-1 (empty: none)"
     region = talk.answer("--profile-region", given, question, None, region_or_none(ports.aws))
     made = [*_session_section(session), *(_profile_section(session, access, names, region) for access in chosen)]
     after = config_writer.with_sections(file.text, made, file.path)
-    outcome = _settled(world, request, face, file, after, ports)
-    first = word(names[chosen[0].key])
-    ended = (f"next: awsenv use {first}",) if outcome is not _NOTHING else ()
-    return Outcome(outcome.stdout, (*((f"awsenv: {remark}",) if remark else ()), *outcome.notes, *ended))
+    return _settled(world, request, face, file, after, f"next: awsenv use {word(names[chosen[0].key])}", ports)
 
 
-_NOTHING = Outcome(notes=("awsenv: nothing is changed",))
+def _end(session: SsoSession, token: SsoToken, ports: Ports) -> None:
+    """Log out again. Where AWS can't be told, what lies here goes all the same, and the session ends by itself."""
+    with suppress(AwsenvError):
+        ports.aws.sign_out(token.access_token, session)
+    with suppress(AwsenvError):
+        ports.tokens.drop(session.key)
+        ports.tokens.drop_registration(session)
 
 
-def _settled(world: World, request: Request, face: Face, file: ConfigFile, after: str, ports: Ports) -> Outcome:
-    """Shown, asked about, written; _NOTHING where the person said no."""
+def _settled(
+    world: World, request: Request, face: Face, file: ConfigFile, after: str, following: str, ports: Ports
+) -> Outcome:
+    """Shown, asked about, written; _NOTHING where the person said no. *following* is the last line."""
     home = world.home.rstrip("/")
     place = f"~{file.path[len(home) :]}" if home and file.path.startswith(f"{home}/") else file.path
     rows = difference(file.text, after)
     if request.yes:
         config_writer.write(file, after)
-        return Outcome(
-            "".join(f"{row}\n" for row in coloured(rows, face.colour)), (f"awsenv: written to {show(place, 300)}",)
-        )
+        said = (f"written to {show(place, 300)}", following)
+        return Outcome("".join(f"{row}\n" for row in (*coloured(rows, face.colour), *said)))
     more = [f"… and {len(rows) - _MOST_ROWS:,} lines more"] if len(rows) > _MOST_ROWS else []
     shown = coloured(rows[:_MOST_ROWS], face.colour_asked)
     text = "\n".join((show(place, 300), *shown, *more, "Write this?"))
     if not ports.asker.confirm(text):
         return _NOTHING
     config_writer.write(file, after)
-    return Outcome(notes=(f"awsenv: written to {show(place, 300)}",))
+    return Outcome(notes=(f"awsenv: written to {show(place, 300)}", following))
 
 
 def _require_answers(request: Request, config: AwsConfig, asker: Asker) -> None:
@@ -216,15 +252,15 @@ def _require_same(request: Request, session: SsoSession) -> None:
             raise Usage(what, session.where, "--session with another name")
 
 
-def _token(session: SsoSession, request: Request, reading: Reading, ports: Ports) -> SsoToken:
-    """The login that is there, else a new one. One of another portal that had this name is never sent anywhere."""
+def _token(session: SsoSession, request: Request, reading: Reading, ports: Ports) -> tuple[SsoToken, bool]:
+    """The login that is there, else a new one, and whether it is new. One of another portal of this name goes nowhere."""
     seen = ports.tokens.load(session.key)
     if seen is None or session.where is not None or seen.raw.get("startUrl") in (None, session.start_url):
         try:
-            return renewal.live_token(session, ports)
+            return renewal.live_token(session, ports), False
         except LoginNeeded as error:
             seen = error.seen
-    return log_in(session, ports, manner_for(session, reading.settings, request.device, request.may_open), seen)
+    return log_in(session, ports, manner_for(session, reading.settings, request.device, request.may_open), seen), True
 
 
 # ---- Accounts and roles ---------------------------------------------------------------------------------------------

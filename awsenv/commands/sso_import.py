@@ -79,6 +79,8 @@ def run(world: World, request: Request, face: Face) -> Outcome:
     memo = Memo(store, session, ports.tokens.login_id(token), ports.now())
     portal = Portal(ports.aws, session, token, lambda seen: renewal.renew(session, seen, ports), Pace(), memo)
     offer = _offer(portal, wish, face)
+    memo.forget()  # it served a run that was stopped; a later one has to see what has come since
+    _require_any(offer, wish)
     if wish.over is not None:
         wish = replace(wish, partition=partition_of(None, session.region, ports.aws.regions()))
     theirs = config_writer.outside(file.text, block).encode("utf-8", "surrogateescape")
@@ -87,9 +89,22 @@ def run(world: World, request: Request, face: Face) -> Outcome:
     made = [row.section for row in rows if row.state != "removed"]
     after = config_writer.with_block(file.text, wish.session, made, file.path)
     notes = (*((f"awsenv: {remark}",) if remark else ()), *_notes(request, wish, offer, rows, others))
-    outcome = _settled(world, request, face, file, after, rows, notes, ports)
-    memo.forget()
-    return outcome
+    return _settled(world, request, face, file, after, rows, notes, ports)
+
+
+def _require_any(offer: Offer, wish: Wish) -> None:
+    """Raise Config where the globs leave nothing of what the portal offers: that is a mistyped one, not a change."""
+    accounts = [account for account in offer.accounts if wish.wants_account(account)]
+    if not (wish.accounts or wish.roles) or not offer.accounts:
+        return
+    if not accounts:
+        names = [f"{show(account.name, 40)} ({account.id})" for account in offer.accounts]
+        what = f"no account is called {' or '.join(show(glob) for glob in wish.accounts)}"
+        raise Config(what, None, f"there are: {', '.join(names[:9])}{', …' if len(names) > 9 else ''}")
+    roles = sorted({role for account in accounts for role in offer.roles.get(account.id, ())})
+    if roles and wish.roles and not any(naming.matches(list(wish.roles), role) for role in roles):
+        what = f"no role is called {' or '.join(show(glob) for glob in wish.roles)}"
+        raise Config(what, None, f"there are: {', '.join(show(role, 40) for role in roles[:9])}")
 
 
 def _settled(

@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 
 from awsenv.text import show
 
 _AROUND = 2  # lines that stay, on either side of a change
+_SETTING = re.compile(r"[ \t]*([A-Za-z0-9_.-]+)[ \t]*[=:].*", re.DOTALL)
+_OURS = re.compile(r"# (>>>|<<<|Written anew|The line above)")
+_HARMLESS = frozenset(
+    (
+        "region",
+        "output",
+        "role_arn",
+        "source_profile",
+        "role_session_name",
+        "duration_seconds",
+        "mfa_serial",
+        "sso_session",
+        "sso_start_url",
+        "sso_region",
+        "sso_account_id",
+        "sso_role_name",
+        "sso_registration_scopes",
+    )
+)
 _COLOURS = {"+": "\x1b[32m", "-": "\x1b[31m", "@": "\x1b[36m"}
 
 
@@ -27,9 +47,22 @@ def difference(before: str, after: str) -> list[str]:
         if place in near:
             if not was_near:
                 rows.append(f"@@ line {number + (sign == '-')}")
-            rows.append(f"{sign}{show(line.removesuffix(chr(13)), 300)}")
+            rows.append(f"{sign}{show(_shown(line.removesuffix(chr(13))), 300)}")
         was_near = place in near
     return rows
+
+
+def _shown(line: str) -> str:
+    """*line* as it may be shown: of a setting that could hold a secret, and of a comment, no more than how it begins.
+
+    What a person keeps in a config file beside our lines is nobody's business who reads the difference, as in a CI log.
+    """
+    found = _SETTING.fullmatch(line)
+    if line[:1] == "[" or not line.strip() or (found and found[1].lower() in _HARMLESS):
+        return line
+    if line.lstrip()[:1] in ("#", ";"):
+        return line if _OURS.match(line) else f"{line[:24]}…" if len(line) > 24 else line
+    return f"{line[: found.end(1)]} = …" if found else "…"
 
 
 def coloured(rows: Sequence[str], colour: bool) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from awsenv import renewal
-from awsenv.errors import AwsenvError, Config, Denied, TokenRejected
+from awsenv.errors import AwsenvError, Config, Denied, LoginNeeded, TokenRejected
 from awsenv.model import Claim, Context, Credentials, Profile, Setting, SsoSession, SsoToken, Step, Where
 from awsenv.ports import Ports
 from awsenv.text import nearest, show, word
@@ -57,12 +57,17 @@ class SsoRole(Step):
         except TokenRejected:
             # The portal turns a token down before its time when an administrator ended the session: one try to renew it.
             if not token.is_refreshable(ports.now()):
-                raise renewal.ended(self.session, token, ports, self.profile) from None
-        token = renewal.renew(self.session, token, ports, self.profile)
+                raise renewal.given_up(self.session, token, ports, self.profile) from None
         try:
-            return self._credentials(token, ports)
+            renewed = renewal.renew(self.session, token, ports, self.profile)
+        except LoginNeeded as error:
+            if error.seen is not None:  # and not because somebody has logged out
+                ports.tokens.mark_void(token)
+            raise
+        try:
+            return self._credentials(renewed, ports)
         except TokenRejected:
-            raise renewal.ended(self.session, token, ports, self.profile) from None
+            raise renewal.given_up(self.session, renewed, ports, self.profile) from None
 
     def _credentials(self, token: SsoToken, ports: Ports) -> Credentials:
         known = ports.tokens.refusal(token, self._name(), ports.now())
