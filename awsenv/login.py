@@ -62,6 +62,9 @@ def log_in(session: SsoSession, ports: Ports, manner: Manner, seen: SsoToken | N
         try:
             with ports.tokens.successor(session.key, anew=True) as place:
                 there = start_url.resolved(session, ports.aws.redirect_of)
+                if there.region != session.region:
+                    moved = f"the portal is in {there.region}, and the config says sso_region = {session.region}"
+                    ports.asker.say(f"awsenv: {moved}{f' ({session.where})' if session.where else ''}")
                 token = _authorized(there, ports, manner, lambda: _give_way(session, ports, seen))
                 token = replace(token, raw=_as_kept(session.start_url, there.region, token))
                 with undisturbed(ports.asker.say):

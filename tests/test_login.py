@@ -651,6 +651,7 @@ def test_the_token_of_a_resolved_start_url_is_kept_as_configured(room, home, fak
     room()
     kept = json.loads(home.token.read_text())
     assert (kept["startUrl"], kept["region"]) == ("https://sso.corp.example/start", "us-east-2")
+    assert "the portal is in us-east-2, and the config says sso_region = " in room.asker.heard
 
 
 # ---- Nowhere to keep it ---------------------------------------------------------------------------------------------
