@@ -56,7 +56,17 @@ EVERY = [
     else pytest.param(pid, marks=pytest.mark.long)
     for pid, text in ALL.items()
 ]
-DOCUMENTED = (0, 2, 3, 4, 5, 6, 7)  # 1 would be a bug of ours, 130 nobody pressed
+DOCUMENTED = (
+    0,
+    2,
+    3,
+    4,
+    5,
+    6,
+    7,
+    126,
+    127,
+)  # the last two: exec, of a command; 1 would be a bug of ours, 130 nobody pressed
 
 KEYS = "aws_access_key_id = AKIAEXAMPLE\naws_secret_access_key = wJalr/+=\n"
 ARN = "arn:aws:iam::222222222222:role/Role"

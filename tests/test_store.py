@@ -182,7 +182,7 @@ def test_a_folder_open_to_others_is_neither_read_nor_written(tmp_path, mode):
     store.put(KEY, ROLE)
     root.chmod(mode)
     refused, trouble = open_store(str(root))
-    assert isinstance(refused, NoStore) and f"chmod 700 {root}" in trouble
+    assert isinstance(refused, NoStore) and f"chmod -R go-rwx {root}" in trouble
     assert refused.get(KEY) is None
     refused.put(KEY2, ROLE)
     root.chmod(0o700)
