@@ -210,7 +210,8 @@ class Door:
             os.write(master, typed)
         raw = _read_all(pid, master)
         *said, rest = re.split(rb"%s(\d+)\r\n" % _END, raw)
-        assert rest == b"" and len(said) == 2 * len(lines), (lines, raw)
+        # What was typed is echoed at once; a process that asks nothing may have ended before.
+        assert rest.strip() in (b"", typed.strip()) and len(said) == 2 * len(lines), (lines, raw)
         return [Said(int(said[i + 1]), said[i], out.read_bytes()) for i in range(0, len(said), 2)]
 
     def configure(self, text: str, name: str = "config") -> None:
