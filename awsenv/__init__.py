@@ -26,7 +26,8 @@ The codemap. A verb comes in at the top and leaves at the bottom.
     loopback.py    a few answers on 127.0.0.1;  callback.py  where a login comes back to;  handover.py  a secret URL to a
                    browser;  pages.py  what a browser shows
     renewal.py     a live token without a person;  background.py  the worker for it;  undisturbed.py  what is not cut short
-    runner.py      a program that a config file names, asked for an answer;  trust.py  whether it may be
+    mfa.py         an MFA device, and the code that it shows;  program.py  a program that a setting names
+    runner.py      such a program, asked for an answer;  trust.py  whether it may be
     login.py       a login with a person;  start_url.py  where;  logins.py  which one;  offer.py  in the middle of a verb
     waiting.py     what is said to those who wait for somebody else's login
     variables.py   the names of the environment variables;  text.py  words for people;  assets.py  finds shell/

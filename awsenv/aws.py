@@ -20,7 +20,17 @@ from botocore.httpsession import URLLib3Session
 from botocore.utils import get_environ_proxies
 
 from awsenv import __version__, tokens
-from awsenv.errors import AwsenvError, Busy, Config, Denied, LoginNeeded, TokenRejected, Unanswered, Unreachable
+from awsenv.errors import (
+    AwsenvError,
+    Busy,
+    Config,
+    Denied,
+    LoginNeeded,
+    TokenRejected,
+    Unanswered,
+    Unreachable,
+    WrongCode,
+)
 from awsenv.model import Account, Credentials, DeviceCode, Registration, SsoSession, SsoToken
 
 if TYPE_CHECKING:
@@ -29,6 +39,11 @@ if TYPE_CHECKING:
 DEADLINE = 20.0  # seconds for one exchange, name look-up, retries and all
 _SERVICES = ["iam", "sso", "sso-oidc", "sts"]
 _REFUSED = ("InvalidGrantException", "ExpiredTokenException", "UnauthorizedClientException", "InvalidClientException")
+# The one refusal known by its words: AWS has no code of its own for it, and a role's policy is refused as AccessDenied, too.
+_WRONG_CODE = "MultiFactorAuthentication failed"
+_AFTER_A_CODE = (
+    "each code works once, for half a minute: take the next one; is it the right device, and its clock right?"
+)
 _BUSY = ("Throttling", "ThrottlingException", "TooManyRequestsException", "SlowDownException", "ServiceUnavailable")
 _DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 # The effective rights are what this and the user's own policies both allow; without a policy there would be none.
@@ -364,6 +379,33 @@ class Aws:
             reply = _within(client.get_caller_identity)
             return reply["Account"], reply["Arn"], reply["UserId"]
 
+    def session_token(
+        self,
+        credentials: Credentials,
+        *,
+        serial: str,
+        code: str,
+        seconds: int,
+        region: str | None,
+        endpoint: str | None,
+    ) -> Credentials:
+        home = self._home_region(serial) if serial.startswith("arn:") else "us-east-1"
+        client = self._client("sts", region or home, endpoint, credentials)
+        issued = self._now()
+        with _translated("sts", client):
+            reply = _within(
+                lambda: client.get_session_token(SerialNumber=serial, TokenCode=code, DurationSeconds=seconds)
+            )
+            keys = reply["Credentials"]
+            return Credentials(
+                keys["AccessKeyId"],
+                keys["SecretAccessKey"],
+                keys["SessionToken"],
+                issued_at=issued,
+                expires_at=keys["Expiration"].timestamp(),
+                account_id=credentials.account_id,
+            )
+
     def federation_token(
         self, credentials: Credentials, *, name: str, region: str | None, endpoint: str | None
     ) -> Credentials:
@@ -490,7 +532,7 @@ def _within(call: Callable[[], _T], seconds: float = DEADLINE) -> _T:
 
 @contextmanager
 def _translated(service: str, client: Any, let_pass: tuple[type[Exception], ...] = ()) -> Iterator[None]:
-    """botocore's errors as ours, but for *let_pass*. Types and codes are matched, never messages."""
+    """botocore's errors as ours, but for *let_pass*. Types and codes are matched, and messages for want of these alone."""
     host = urlsplit(client.meta.endpoint_url).hostname if client is not None else service
     with _reaching(str(host)):
         try:
@@ -546,6 +588,8 @@ def _from_reply(service: str, host: str, error: Any) -> AwsenvError:
         )
     if code in ("ExpiredToken", "ExpiredTokenException"):
         return Denied(f"AWS says that the session has expired: {message}", hint="try again with --fresh")
+    if code == "AccessDenied" and message.startswith(_WRONG_CODE):
+        return WrongCode(f"AWS did not accept that code: {message}", hint=_AFTER_A_CODE)
     return Denied(f"AWS refused: {message}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from typing import Annotated, Optional
 
 import typer
@@ -33,6 +34,7 @@ Fresh = Annotated[bool, typer.Option("--fresh", help="Get new credentials, whate
 AsMode = Annotated[
     str, typer.Option("--as", help="keys, or profile: set AWS_PROFILE and let AWS tools fetch.", metavar="keys|profile")
 ]
+MfaStdin = Annotated[bool, typer.Option("--mfa-stdin", help="Read the MFA code, where one is needed, from stdin.")]
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 
@@ -49,6 +51,10 @@ def _request(
     if mode not in ("keys", "profile"):
         raise Usage(f"--as takes keys or profile, not {mode}")
     return UseRequest(name, region, seconds, mode, fresh)
+
+
+def _told(world: World, mfa_stdin: bool) -> World:
+    return replace(world, mfa_on_stdin=mfa_stdin)
 
 
 def _screen(world: World) -> tuple[int, bool]:
@@ -78,6 +84,7 @@ def use(
     duration: Duration = None,
     fresh: Fresh = False,
     mode: AsMode = "keys",
+    mfa_stdin: MfaStdin = False,
 ) -> Outcome:
     """Make this shell an identity."""
     from awsenv.commands.use import run
@@ -88,7 +95,7 @@ def use(
         raise Usage("the name of the profile is empty", hint="awsenv use NAME")
     if name is None:
         return Outcome(notes=tuple(ctx.get_help().split("\n")), exit_code=2)
-    return run(ctx.obj, _request(name, region, duration, fresh, mode))
+    return run(_told(ctx.obj, mfa_stdin), _request(name, region, duration, fresh, mode))
 
 
 @app.command()
@@ -118,11 +125,11 @@ def current(ctx: typer.Context, as_json: Json = False) -> Outcome:
 
 
 @app.command()
-def whoami(ctx: typer.Context, name: MaybeName = None, as_json: Json = False) -> Outcome:
+def whoami(ctx: typer.Context, name: MaybeName = None, as_json: Json = False, mfa_stdin: MfaStdin = False) -> Outcome:
     """Ask AWS who these credentials are."""
     from awsenv.commands.whoami import run
 
-    return run(ctx.obj, UseRequest(name) if name is not None else None, as_json)
+    return run(_told(ctx.obj, mfa_stdin), UseRequest(name) if name is not None else None, as_json)
 
 
 @app.command()
@@ -134,11 +141,12 @@ def console(
     ] = None,
     region: Annotated[Optional[str], typer.Option(help="The console's region.", metavar="REGION")] = None,
     print_only: Annotated[bool, typer.Option("--print", help="Print the link, open nothing.")] = False,
+    mfa_stdin: MfaStdin = False,
 ) -> Outcome:
     """Open the AWS web console as a profile."""
     from awsenv.commands.console import run
 
-    return run(ctx.obj, name, service, region, print_only)
+    return run(_told(ctx.obj, mfa_stdin), name, service, region, print_only)
 
 
 @app.command()
@@ -222,12 +230,13 @@ def export(
     duration: Duration = None,
     fresh: Fresh = False,
     allow_login: Annotated[bool, typer.Option("--allow-login", help="Log in if it takes that, unasked.")] = False,
+    mfa_stdin: MfaStdin = False,
 ) -> Outcome:
     """Print an identity for a script, or as a credential_process."""
     from awsenv.commands.export import run
 
     request = _request(name, region, duration, fresh)
-    return run(ctx.obj, request, format_name, show, channel_is_terminal, allow_login)
+    return run(_told(ctx.obj, mfa_stdin), request, format_name, show, channel_is_terminal, allow_login)
 
 
 @app.command("exec")
@@ -240,12 +249,14 @@ def exec_(
     region: Region = None,
     duration: Duration = None,
     fresh: Fresh = False,
+    mfa_stdin: MfaStdin = False,
 ) -> Outcome:
     """Become a command that runs as an identity."""
     from awsenv.commands.exec import run
 
     words = tuple(command or ())
-    return run(ctx.obj, _request(name, region, duration, fresh), words[1:] if words[:1] == ("--",) else words)
+    request = _request(name, region, duration, fresh)
+    return run(_told(ctx.obj, mfa_stdin), request, words[1:] if words[:1] == ("--",) else words)
 
 
 @app.command()

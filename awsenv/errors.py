@@ -11,6 +11,7 @@
       LoginNeeded     4   a person must log in, or type a code where there is no terminal
         TokenRejected     AWS turned down the token of a login
       Denied          5   AWS said no
+        WrongCode         to an MFA code
       Unreachable     6   AWS can't be reached, or took too long
         Busy              AWS answers, and wants us to come back later
         Unanswered        the request went out, and nothing came back
@@ -107,6 +108,10 @@ class Denied(AwsenvError):
     """AWS refused."""
 
     exit_code = 5
+
+
+class WrongCode(Denied):
+    """AWS did not accept an MFA code."""
 
 
 class Unreachable(AwsenvError):

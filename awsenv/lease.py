@@ -14,7 +14,6 @@ from awsenv.plan import build
 from awsenv.ports import Ports, real
 from awsenv.resolve import chain_keys, resolve
 from awsenv.settings import Settings, parse
-from awsenv.sources.assume_role import AssumeRole
 from awsenv.sources.sso import SsoRole
 from awsenv.store import FileStore, Store, open_store
 from awsenv.text import word
@@ -72,6 +71,7 @@ def plan_for(world: World, reading: Reading, request: UseRequest) -> Plan:
             duration=request.duration,
             trust_endpoints=reading.settings.allow_endpoint_override,
             before=world.before,
+            mfa_session=request.mfa_session,
         )
     except (UnknownProfile, NoCredentials) as error:
         stray = misplaced(world.home, world.credentials_path)
@@ -138,13 +138,6 @@ def misplaced(home: str, credentials_path: str) -> str | None:
 def require_renewable_by_sdks(plan: Plan, reading: Reading) -> None:
     """Raise Config where AWS's own tools could not get, or renew, this profile's credentials without a person or at all."""
     for step in plan.steps:
-        if isinstance(step, AssumeRole) and step.mfa_serial:
-            where = next((s.where for s in step.settings if s.key == "mfa_serial"), None)
-            raise Config(
-                f'"{step.profile}" asks for an MFA code, which AWS tools can\'t do by themselves',
-                where,
-                f"awsenv use {word(plan.profile)} --as keys",
-            )
         lost = step.lost_on_aws_tools()
         if lost is not None:
             raise Config(f'"{step.profile}": {lost[0]}', lost[1], f"awsenv use {word(plan.profile)} --as keys")

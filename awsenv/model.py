@@ -393,13 +393,17 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class UseRequest:
-    """What `use` was asked for. *duration* in seconds; *mode* is `keys` or `profile`."""
+    """What `use` was asked for. *duration* in seconds; *mode* is `keys` or `profile`.
+
+    Without *mfa_session* an IAM user is himself: the calls ahead (GetFederationToken) refuse the session of a code.
+    """
 
     profile: str
     region: str | None = None
     duration: int | None = None
     mode: str = "keys"
     fresh: bool = False
+    mfa_session: bool = True
 
 
 @dataclass(frozen=True, slots=True)

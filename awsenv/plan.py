@@ -8,10 +8,14 @@ from dataclasses import dataclass, replace
 from awsenv.config import AwsConfig, require_sound
 from awsenv.endpoints import endpoint_of
 from awsenv.errors import NoCredentials, SourceLoop, UnknownProfile, Usage
+from awsenv.mfa import Device, device_of
 from awsenv.model import Claim, Note, Origin, Plan, Profile, Setting, Step, Where
 from awsenv.sources import SOURCES, credential_source
 from awsenv.sources.assume_role import HOUR, LONGEST, SHORTEST, AssumeRole, has_own_keys
 from awsenv.sources.credential_process import CredentialProcess
+from awsenv.sources.credential_source import EnvironmentKeys
+from awsenv.sources.mfa_session import MfaSession
+from awsenv.sources.static import StaticKeys
 from awsenv.sources.web_identity import GithubRole, TokenFileRole
 from awsenv.text import show
 
@@ -68,13 +72,15 @@ def build(
     duration: int | None = None,
     trust_endpoints: bool = False,
     before: Mapping[str, str] | None = None,
+    mfa_session: bool = True,
 ) -> Plan:
     """How *name* gets its credentials, root first.
 
     *region* was asked for and wins over the profile's own, *ambient_region* is what the user had before awsenv;
     *duration* is the seconds asked for on the last AssumeRole; *trust_endpoints* lets tokens go to any host; *before* is
-    the environment as it was before awsenv, None where that can't be told. Raises
-    Config (UnknownProfile, SourceLoop, …) with the file and line, or Usage where *duration* has nothing to apply to.
+    the environment as it was before awsenv, None where that can't be told; without *mfa_session* a user's keys stay as
+    they are, whatever device the profile names. Raises Config (UnknownProfile, SourceLoop, …) with the file and line, or
+    Usage where *duration* has nothing to apply to.
     """
     requested = config.profile(name)
     require_sound(requested)
@@ -87,8 +93,12 @@ def build(
     notes += tuple(note for profile in profiles for note in config.notes_for(profile.name)) + _comments(profiles, steps)
     if duration is not None:
         steps = _with_duration(steps, duration)
+    steps, shared = share_mfa(steps)
+    if mfa_session:
+        steps, alone = _own_mfa(steps, requested, context)
+        shared += alone
     steps, capped = cap_chained_roles(steps)
-    return Plan(name, effective, steps, notes + capped, _is_ours_alone(config, profiles))
+    return Plan(name, effective, steps, notes + shared + capped, _is_ours_alone(config, profiles))
 
 
 def _chain(config: AwsConfig, profile: Profile, context: PlanContext) -> tuple[list[Claim], list[Profile]]:
@@ -168,6 +178,63 @@ def _with_duration(steps: tuple[Step, ...], seconds: int) -> tuple[Step, ...]:
         last.settings[0].where if last.settings else None,
         "the length of its session is set on the permission set" if last.is_role_session else None,
     )
+
+
+def share_mfa(steps: tuple[Step, ...]) -> tuple[tuple[Step, ...], tuple[Note, ...]]:
+    """One code for every role behind a device: it buys the user a session, and that one assumes them.
+
+    Where it can't, the code goes along with AssumeRole, and a note says why. A role that is assumed with such a session
+    gets an hour: AWS counts that as chaining, though its guide names roles alone (github.com/99designs/aws-vault, issues
+    351 and 867). Where it did not, nothing would be lost by an hour that is asked for, or AWS's default.
+    """
+    shared: list[Step] = []
+    notes: list[Note] = []
+    for i, step in enumerate(steps):
+        if isinstance(step, AssumeRole) and step.device is not None and i:
+            device, reason = step.device, _no_session(steps[i - 1], step)
+            if reason is not None:
+                notes.append(Note(f"{step.profile}: this role takes a code of its own: {reason}", device.where))
+            else:
+                shared.append(_session(step.profile, device, step.region, step.endpoint))
+                rest = tuple(setting for setting in step.settings if setting not in device.settings)
+                step = replace(step, device=None, settings=rest)
+        shared.append(step)
+    return tuple(shared), tuple(notes)
+
+
+def _no_session(upstream: Step, role: AssumeRole) -> str | None:
+    """Why no session of a user's can stand between the two; None where one can."""
+    if role.seconds is not None and role.seconds > HOUR:
+        return f"{role.seconds} s are asked for, and what is assumed with a session gets {HOUR} s"
+    if isinstance(upstream, StaticKeys | EnvironmentKeys) and not upstream.may_be_role_session:
+        return None
+    if upstream.is_role_session or isinstance(upstream, StaticKeys | EnvironmentKeys):
+        return f"{upstream.called()} is a session already, and only a user's own key gets one"
+    return f"{upstream.called()} may be a session already, and only a user's own key gets one"
+
+
+def _own_mfa(
+    steps: tuple[Step, ...], requested: Profile, context: PlanContext
+) -> tuple[tuple[Step, ...], tuple[Note, ...]]:
+    """A user's profile with an mfa_serial is the user with MFA; AWS's tools pass over the setting, and he is without."""
+    keys = steps[-1]
+    if len(steps) > 1 or not isinstance(keys, StaticKeys):
+        return steps, ()
+    device = device_of(requested, context)
+    if device is None:
+        return steps, ()
+    if keys.may_be_role_session:
+        return steps, (Note("mfa_serial has no effect: the key comes with a session already", device.where),)
+    note = Note(
+        "mfa_serial: a code is asked for here; AWS tools use the key without one, and say nothing", device.where
+    )
+    # A missing `services` section is no reason to refuse keys that AWS's tools would read without a call.
+    endpoint = endpoint_of("sts", requested, context.config, context.env, may_lack_section=True)
+    return (keys, _session(requested.name, device, context.region, endpoint)), (note,)
+
+
+def _session(profile: str, device: Device, region: str | None, endpoint: str | None) -> MfaSession:
+    return MfaSession(profile=profile, settings=device.settings, device=device, region=region, endpoint=endpoint)
 
 
 def cap_chained_roles(steps: tuple[Step, ...]) -> tuple[tuple[Step, ...], tuple[Note, ...]]:

@@ -41,7 +41,7 @@ class AwsApi(Protocol):
         region: str | None,
         endpoint: str | None,
     ) -> Credentials:
-        """STS AssumeRole."""
+        """STS AssumeRole; WrongCode where AWS does not accept *mfa_code*."""
 
     def assume_role_with_web_identity(
         self,
@@ -103,6 +103,18 @@ class AwsApi(Protocol):
     def caller(self, credentials: Credentials, *, region: str | None, endpoint: str | None) -> tuple[str, str, str]:
         """STS GetCallerIdentity: (account id, ARN, user id)."""
 
+    def session_token(
+        self,
+        credentials: Credentials,
+        *,
+        serial: str,
+        code: str,
+        seconds: int,
+        region: str | None,
+        endpoint: str | None,
+    ) -> Credentials:
+        """STS GetSessionToken with an MFA code; WrongCode where AWS does not accept that."""
+
     def federation_token(
         self, credentials: Credentials, *, name: str, region: str | None, endpoint: str | None
     ) -> Credentials:
@@ -124,8 +136,11 @@ class Asker(Protocol):
     def is_present(self) -> bool:
         """Whether there is a terminal to ask on."""
 
+    def has_codes(self) -> bool:
+        """Whether MFA codes come on stdin (`--mfa-stdin`), and nobody is asked for them."""
+
     def mfa_code(self, serial: str, profile: str) -> str:
-        """Six digits for the device; raises LoginNeeded without a terminal, Interrupted on Ctrl-C."""
+        """Six digits for the device; raises LoginNeeded without a terminal, Usage for none on stdin, Interrupted on Ctrl-C."""
 
     def terminal(self) -> str:
         """What tells this terminal from another one."""
@@ -341,7 +356,7 @@ class _Real:
     def asker(self) -> Asker:
         from awsenv.terminal import Terminal
 
-        return Terminal(self._world.env)
+        return Terminal(self._world.env, self._world.mfa_on_stdin)
 
     @cached_property
     def browser(self) -> Browser:

@@ -13,6 +13,7 @@ from awsenv.errors import Interrupted, LoginNeeded, Usage
 from awsenv.text import show
 
 _TRIES = 3
+_LONGEST_LINE = 256  # bytes; a code is six
 
 
 _LINKS = (
@@ -27,10 +28,11 @@ _LINK_TERMS = ("xterm-kitty", "xterm-ghostty", "alacritty", "foot", "wezterm")
 
 
 class Terminal:
-    """The Asker port; *env* says what the terminal can."""
+    """The Asker port; *env* says what the terminal can. With *codes_on_stdin* an MFA code is a line of stdin."""
 
-    def __init__(self, env: Mapping[str, str] = MappingProxyType({})) -> None:
+    def __init__(self, env: Mapping[str, str] = MappingProxyType({}), codes_on_stdin: bool = False) -> None:
         self._env = env
+        self._codes_on_stdin = codes_on_stdin
 
     def is_present(self) -> bool:
         """Whether /dev/tty opens: it doesn't without a controlling terminal."""
@@ -80,8 +82,14 @@ class Terminal:
         finally:
             os.close(descriptor)
 
+    def has_codes(self) -> bool:
+        """Whether MFA codes come on stdin."""
+        return self._codes_on_stdin
+
     def mfa_code(self, serial: str, profile: str) -> str:
         """Six digits, asked for until they are six; raises LoginNeeded without a terminal, Interrupted on Ctrl-C or Ctrl-D."""
+        if self._codes_on_stdin:
+            return _code_on_stdin(profile)
         try:
             descriptor = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
         except OSError:
@@ -234,10 +242,37 @@ def _to_stderr(text: str) -> None:
         pass  # a terminal that is gone is no reason to stop
 
 
+def _code_on_stdin(profile: str) -> str:
+    """One line of it, and not a byte more: the rest may be for the command that `exec` becomes. Raises Usage."""
+    line = b""
+    turn.wait_for_person(True)  # a person may be typing it
+    try:
+        while not line.endswith(b"\n") and len(line) < _LONGEST_LINE:
+            more = os.read(0, 1)
+            if not more:
+                break
+            line += more
+    except OSError:
+        pass  # closed, which is no line either
+    except KeyboardInterrupt:
+        raise Interrupted("no MFA code: nothing changed") from None
+    finally:
+        turn.wait_for_person(False)
+    code = line.decode("ascii", "replace").strip().replace(" ", "")
+    if not _is_code(code):
+        what = "something else than six digits" if code else "nothing"
+        raise Usage(f'--mfa-stdin: "{show(profile)}" needs an MFA code, and {what} came on stdin')
+    return code
+
+
+def _is_code(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) == 6
+
+
 def _ask(descriptor: int, prompt: str) -> str:
     for _ in range(_TRIES):
         code = _read_hidden(descriptor, prompt).replace(" ", "")
-        if code.isascii() and code.isdigit() and len(code) == 6:
+        if _is_code(code):
             return code
         os.write(descriptor, b"an MFA code is six digits\n")
     raise LoginNeeded("no MFA code: nothing changed")

@@ -26,6 +26,7 @@ class World:
     shell: str | None = None  # which shim asked: bash, zsh, fish
     protocol: str = ""
     kept: bytes | None = None  # what the shell had before awsenv, as its shim keeps it
+    mfa_on_stdin: bool = False  # --mfa-stdin: MFA codes are the lines of stdin
 
     @classmethod
     def current(cls) -> World:

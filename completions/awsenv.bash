@@ -304,16 +304,17 @@ __awsenv_complete_value() {
 __awsenv_complete_options() {
     case $verb in
         '') __awsenv_complete_words --help --version ;;
-        use) __awsenv_complete_words - --region --duration --fresh --as --help ;;
+        use) __awsenv_complete_words - --region --duration --fresh --as --mfa-stdin --help ;;
         refresh) __awsenv_complete_words --fresh --help ;;
         login) __awsenv_complete_words --device --no-browser --fresh --help ;;
         logout) __awsenv_complete_words --all --help ;;
-        current | whoami | sessions) __awsenv_complete_words --json --help ;;
-        console) __awsenv_complete_words --service --region --print --help ;;
+        current | sessions) __awsenv_complete_words --json --help ;;
+        whoami) __awsenv_complete_words --json --mfa-stdin --help ;;
+        console) __awsenv_complete_words --service --region --print --mfa-stdin --help ;;
         list) __awsenv_complete_words --json --names --help ;;
         explain) __awsenv_complete_words --json --region --duration --help ;;
-        export) __awsenv_complete_words --format --show --allow-login --region --duration --fresh --help ;;
-        exec) __awsenv_complete_words --region --duration --fresh -- --help ;;
+        export) __awsenv_complete_words --format --show --allow-login --region --duration --fresh --mfa-stdin --help ;;
+        exec) __awsenv_complete_words --region --duration --fresh --mfa-stdin -- --help ;;
         init) __awsenv_complete_words --values --help ;;
         setup) __awsenv_complete_words --yes --remove --print --help ;;
         settings) __awsenv_complete_words --json --template --help ;;

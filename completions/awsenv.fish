@@ -225,6 +225,7 @@ complete -c awsenv -n '__awsenv_complete_at option console' -l region -x -a "$re
 complete -c awsenv -n '__awsenv_complete_at option console' -l print -d 'Print the link, open nothing'
 complete -c awsenv -n '__awsenv_complete_at option use explain export exec' -l duration -x -k -a '15m 30m 1h 2h 4h 8h 12h' -d 'Length of the last role'
 complete -c awsenv -n '__awsenv_complete_at option use refresh export exec' -l fresh -d 'Get new credentials, whatever is stored'
+complete -c awsenv -n '__awsenv_complete_at option use whoami console export exec' -l mfa-stdin -d 'Read the MFA code from stdin'
 complete -c awsenv -n '__awsenv_complete_at option use' -l as -x -a 'keys\t"The credentials themselves" profile\t"AWS_PROFILE only"' -d 'What the shell gets'
 complete -c awsenv -n '__awsenv_complete_at option current whoami sessions list explain settings' -l json -d 'Print JSON'
 complete -c awsenv -n '__awsenv_complete_at option list' -l names -d 'Names only, one a line'

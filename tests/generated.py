@@ -247,6 +247,8 @@ class _Maker:
             made["aws_session_token"] = f"other{number}"
         if self.chance(0.08):
             del made[self.random.choice(list(made))]
+        if self.chance(0.2):
+            made["mfa_serial"] = self.pick("arn:aws:iam::111111111111:mfa/me", "GAHT12345678")
         return made
 
     def sso(self) -> dict[str, str]:

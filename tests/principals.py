@@ -28,9 +28,10 @@ from awsenv.files import AwsFiles, locate
 from awsenv.machine import Here
 from awsenv.model import Plan, Where
 from awsenv.plan import build
-from awsenv.sources.assume_role import AssumeRole
+from awsenv.sources.assume_role import HOUR, AssumeRole
 from awsenv.sources.credential_process import CredentialProcess
 from awsenv.sources.credential_source import ContainerRole, EnvironmentKeys, InstanceRole
+from awsenv.sources.mfa_session import MfaSession
 from awsenv.sources.sso import SsoRole
 from awsenv.sources.static import StaticKeys
 from awsenv.sources.web_identity import TokenFileRole
@@ -63,6 +64,8 @@ class Principal(NamedTuple):
     root: Root
     hops: tuple[Hop, ...]
     region: str | None
+    mfa: str | None = None  # the device whose code has made the root a session, where no hop says so
+    unasked: str | None = None  # a device that the profile names, and nobody was asked for its code
 
 
 @dataclass(frozen=True)
@@ -145,7 +148,8 @@ class Theirs:
                 return Answer(None)
             frozen = found.get_frozen_credentials()
             root, hops = self._whose(frozen.access_key, frozen.secret_key, frozen.token)
-            return Answer(Principal(root, hops, session.get_scoped_config().get("region")))
+            settings = session.get_scoped_config()
+            return Answer(Principal(root, hops, settings.get("region"), unasked=settings.get("mfa_serial")))
         except Exception as error:  # whatever stops botocore: it does not resolve
             return Answer(None, error)
 
@@ -243,8 +247,8 @@ def ours(case: Case, name: str) -> Answer:
         env = _environment(case) | ({} if case.on_instance else {"AWS_EC2_METADATA_DISABLED": "true"})
         plan = build(config, name, env=env, session_name=UNNAMED, before=env)
         root = _root(plan, files, env)
-        hops = [_hop(step) for step in plan.steps[1:]]
-        return Answer(Principal(root, tuple(hops), plan.region), plan=plan)
+        hops, mfa = _hops(plan)
+        return Answer(Principal(root, hops, plan.region, mfa), plan=plan)
     except AwsenvError as error:
         return Answer(None, error)
 
@@ -279,7 +283,19 @@ def _root(plan: Plan, files: dict[str, bytes], env: dict[str, str]) -> Root:
     )
 
 
-def _hop(step: object) -> Hop:
-    assert isinstance(step, AssumeRole)
-    name = None if step.session_name == UNNAMED else step.session_name
-    return Hop(step.role_arn, step.external_id, step.mfa_serial, step.seconds, name, step.endpoint)
+def _hops(plan: Plan) -> tuple[tuple[Hop, ...], str | None]:
+    """The roles, and the device of a session that none of them follows. A code that buys the session counts as the role's."""
+    hops: list[Hop] = []
+    serial: str | None = None
+    for step in plan.steps[1:]:
+        if isinstance(step, MfaSession):
+            assert not hops and serial is None, "a session is a user's own"
+            serial = step.device.serial
+            continue
+        assert isinstance(step, AssumeRole)
+        assert serial is None or (step.device is None and (step.seconds or HOUR) <= HOUR), "AWS would refuse it"
+        device = step.device.serial if step.device is not None else serial
+        name = None if step.session_name == UNNAMED else step.session_name
+        hops.append(Hop(step.role_arn, step.external_id, device, step.seconds, name, step.endpoint))
+        serial = None
+    return tuple(hops), serial

@@ -168,19 +168,27 @@ def test_ctrl_c_at_the_mfa_prompt_leaves_shell_terminal_and_store_as_they_were(t
         assert "222222222222" in said, said
 
 
-def test_a_wrong_mfa_code_is_refused_by_name_and_status(town, shell_name, tmp_path):
+def test_a_wrong_mfa_code_is_asked_for_again_and_refused_by_name_and_status(town, shell_name, tmp_path):
     shell = shell_in(town, shell_name, tmp_path)
     with shell.terminal() as terminal:
         terminal.child.sendline("awsenv use fuga")
         terminal.child.expect("MFA code for fuga")
         terminal.child.sendline("12 34")
         terminal.child.expect("six digits")
-        terminal.child.expect("MFA code for fuga")
-        terminal.child.sendline("000000")
+        for _ in range(3):
+            terminal.child.expect("MFA code for fuga")
+            terminal.child.sendline("000000")
         said = terminal.wait()
-        assert "MultiFactorAuthentication failed" in said, said
+        assert "AWS did not accept that code: MultiFactorAuthentication failed" in said, said
         assert "000000" not in said  # the code is not echoed
         assert "status 5" in terminal.ask(shell.said("status"))
+        terminal.child.sendline("awsenv use fuga")
+        terminal.child.expect("MFA code for fuga")
+        terminal.child.sendline("000000")
+        terminal.child.expect("AWS did not accept that code")
+        terminal.child.expect("MFA code for fuga")
+        terminal.child.sendline(town.mfa_code)
+        assert "222222222222" in terminal.wait()
 
 
 def test_an_ended_login_is_said_with_the_command_to_type(town, shell_name, tmp_path):

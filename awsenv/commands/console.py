@@ -13,6 +13,7 @@ from awsenv.lease import Reading, plan_for, take
 from awsenv.model import Credentials, Lease, Outcome, Plan, Profile, UseRequest
 from awsenv.ports import Ports, real
 from awsenv.prompt import shown_for
+from awsenv.sources.mfa_session import MfaSession
 from awsenv.sources.sso import SsoRole
 from awsenv.store import NoStore
 from awsenv.text import word
@@ -127,6 +128,8 @@ def _identity(world: World, reading: Reading, name: str | None) -> _Who:
         if held is None:
             raise
         return _Who(profile, None, held, region)  # the profile is gone meanwhile; the keys are not
+    if isinstance(plan.steps[-1], MfaSession):
+        held = None  # a user's session, which the console does not take: the keys themselves get another
     return _Who(profile, plan, held, region or plan.region)
 
 
@@ -144,7 +147,7 @@ def _browser_of(plan: Plan | None, reading: Reading) -> tuple[str, ...] | None:
 def _fetched(world: World, reading: Reading, who: _Who) -> tuple[str, Credentials, tuple[str, ...]]:
     """What to call the identity, its credentials, and what there is to say of getting them."""
     if who.held is None:
-        taken = take(world, UseRequest(str(who.profile)))
+        taken = take(world, UseRequest(str(who.profile), mfa_session=False))
         assert taken.lease.credentials is not None, "keys mode always has them"
         return shown_for(taken.lease, reading.settings).label, taken.lease.credentials, taken.notes
     if who.profile is None:

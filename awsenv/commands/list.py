@@ -17,7 +17,13 @@ from awsenv.text import left, show
 from awsenv.world import World
 
 # What differs from the step's own word for it.
-WAYS = {"static": "keys", "assume-role": "role", "credential-process": "program", "web-identity": "web identity"}
+WAYS = {
+    "static": "keys",
+    "assume-role": "role",
+    "credential-process": "program",
+    "mfa-session": "MFA",
+    "web-identity": "web identity",
+}
 
 
 @dataclass(frozen=True)

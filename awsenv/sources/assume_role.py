@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from awsenv.errors import Config, Denied, LoginNeeded
+from awsenv.errors import Config, Denied, WrongCode
+from awsenv.mfa import Device, device_of
 from awsenv.model import Claim, Context, Credentials, Note, Profile, Setting, Step, Where
 from awsenv.ports import Ports
 from awsenv.roles import checked_arn, principal_of
@@ -13,17 +14,17 @@ from awsenv.text import left, show, word
 
 SHORTEST, HOUR, LONGEST = 900, 3600, 43200  # seconds; the STS model's limits, and AWS's for chained roles
 _SOURCES = ("source_profile", "credential_source")
-_USED = ("role_arn", *_SOURCES, "external_id", "role_session_name", "duration_seconds", "mfa_serial")
+_USED = ("role_arn", *_SOURCES, "external_id", "role_session_name", "duration_seconds")
 
 
 @dataclass(frozen=True, kw_only=True)
 class AssumeRole(Step):
-    """One hop. *seconds* None leaves the length to AWS's default of an hour."""
+    """One hop. *seconds* None leaves the length to AWS's default of an hour; *device* is whose code goes along with it."""
 
     role_arn: str
     session_name: str
     external_id: str | None = None
-    mfa_serial: str | None = None
+    device: Device | None = None
     seconds: int | None = None
     region: str | None = None
     endpoint: str | None = None
@@ -41,7 +42,7 @@ class AssumeRole(Step):
             self.role_arn,
             self.session_name,
             self.external_id or "",
-            self.mfa_serial or "",
+            self.device.serial if self.device else "",
             length,
             self.endpoint or "",
             self.role_arn.split(":")[1] if self.role_arn.count(":") > 1 else "",
@@ -51,36 +52,39 @@ class AssumeRole(Step):
         return principal_of(self.role_arn)
 
     def check(self, ports: Ports) -> None:
-        if self.mfa_serial and not ports.asker.is_present():
-            raise LoginNeeded(
-                f'"{self.profile}" needs an MFA code, and there is no terminal to ask for it on',
-                self._where("mfa_serial"),
-                "run it once in a terminal: the session is then kept until it expires",
-            )
+        if self.device is not None:
+            self.device.check(self.profile, ports)
 
     def fetch(self, upstream: Credentials | None, ports: Ports) -> Credentials:
         assert upstream is not None, "a role is always assumed with somebody's credentials"
-        code = ports.asker.mfa_code(self.mfa_serial, self.profile) if self.mfa_serial else None
-        try:
+
+        def exchange(code: str | None) -> Credentials:
             return ports.aws.assume_role(
                 upstream,
                 role_arn=self.role_arn,
                 session_name=self.session_name,
                 seconds=self.seconds,
                 external_id=self.external_id,
-                mfa_serial=self.mfa_serial,
+                mfa_serial=self.device.serial if self.device is not None else None,
                 mfa_code=code,
                 region=self.region,
                 endpoint=self.endpoint,
             )
+
+        try:
+            return self.device.spent(self.profile, ports, exchange) if self.device is not None else exchange(None)
+        except WrongCode:
+            raise
         except Denied as denied:
-            where = self._where("role_arn")
+            where = next((setting.where for setting in self.settings if setting.key == "role_arn"), None)
             raise Denied(
                 f'"{self.profile}": {denied.what}', where, denied.hint or f"awsenv explain {word(self.profile)}"
             ) from None
 
-    def _where(self, key: str) -> Where | None:
-        return next((setting.where for setting in self.settings if setting.key == key), None)
+    def lost_on_aws_tools(self) -> tuple[str, Where | None] | None:
+        if self.device is None:
+            return None
+        return "it asks for an MFA code, which AWS tools can't do by themselves", self.device.where
 
 
 def has_own_keys(profile: Profile) -> bool:
@@ -111,16 +115,19 @@ def claim(profile: Profile, context: Context) -> Claim | None:
             "add: source_profile = NAME   (or: credential_source = Environment)",
         )
     session_name = profile.get("role_session_name")
-    external_id, serial = profile.get("external_id"), profile.get("mfa_serial")
+    external_id, device = profile.get("external_id"), device_of(profile, context)
     seconds, notes = _seconds(profile.get("duration_seconds"))
     return Claim(
         AssumeRole(
             profile=profile.name,
-            settings=tuple(s for s in map(profile.get, _USED) if s is not None),
+            settings=(
+                *(s for s in map(profile.get, _USED) if s is not None),
+                *(device.settings if device is not None else ()),
+            ),
             role_arn=checked_arn(role),
             session_name=session_name.value if session_name else context.session_name,
             external_id=external_id.value if external_id else None,
-            mfa_serial=serial.value if serial else None,
+            device=device,
             seconds=seconds,
             region=context.region,
             endpoint=context.endpoint("sts"),

@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import ClassVar, NoReturn
 
 from awsenv.errors import Config
-from awsenv.model import Claim, Context, Credentials, Origin, Profile, Setting, Step, Where
+from awsenv.model import Claim, Context, Credentials, Origin, Profile, Step, Where
 from awsenv.ports import Ports
+from awsenv.program import shown, words
 from awsenv.text import ago, show
 
 _CLOCKS_DIFFER = 5.0  # seconds; what has less left is as good as expired
@@ -123,29 +124,13 @@ def claim(profile: Profile, context: Context) -> Claim | None:
         return None
     command = words(setting)
     account = profile.get("aws_account_id")
-    shown = f"{show(command[0])} …" if len(command) > 1 else show(command[0])
     return Claim(
         CredentialProcess(
             profile=profile.name,
-            settings=(Setting(setting.key, shown, setting.where),),
+            settings=(shown(setting, command),),
             command=command,
             origin=context.origin(setting),
             where=setting.where,
             account_id=account.value if account else None,
         )
     )
-
-
-def words(setting: Setting) -> tuple[str, ...]:
-    """The command's words as botocore splits them: by quotes and backslashes, and nothing else of a shell."""
-    from shlex import split  # few profiles have a program
-
-    try:
-        command = tuple(split(setting.value))
-    except ValueError:
-        raise Config(f"{setting.key} opens a quote, and does not close it", setting.where) from None
-    if not command or not command[0]:
-        raise Config(f"{setting.key} names no program", setting.where)
-    if any("\0" in word for word in command):
-        raise Config(f"{setting.key} holds a NUL, which no command can", setting.where)
-    return command
