@@ -134,6 +134,12 @@ def test_what_is_no_plain_use_is_left_to_typer_which_explains(words, monkeypatch
     assert by_typer(monkeypatch, "use", *words) is None
 
 
+def test_a_code_on_stdin_is_left_to_typer(monkeypatch):
+    assert by_hot("use", ["piyo", "--mfa-stdin"]) is None
+    request = by_typer(monkeypatch, "use", "piyo", "--mfa-stdin")
+    assert request == UseRequest("piyo")  # that codes come on stdin is the world's to know
+
+
 def test_behind_two_dashes_a_dash_is_a_name_and_not_the_identity_before():
     assert by_hot("use", ["--", "-"], {"AWSENV_PREVIOUS": "-- piyo"}) == UseRequest("-")
 
@@ -141,6 +147,7 @@ def test_behind_two_dashes_a_dash_is_a_name_and_not_the_identity_before():
 def test_every_option_of_use_is_spelled_both_ways_above():
     command = cli.typer.main.get_command(cli.app).commands["use"]
     options = {name for parameter in command.params for name in parameter.opts if name.startswith("--")} - {"--help"}
+    options -= {"--mfa-stdin"}  # for scripts: the fast lane leaves stdin alone, and it to Typer
     words = {word for row in USE for word in row}
     assert options <= {word.partition("=")[0] for word in words}
     assert {word.partition("=")[0] for word in words if "=" in word and word.startswith("--")} == options - {"--fresh"}
