@@ -207,7 +207,7 @@ class _Reader:
     def _files(self, section: str, key: str) -> tuple[str, ...]:
         value = self._section(section).get(key, [])
         if not (isinstance(value, list) and all(isinstance(path, str) and path[:1] in ("/", "~") for path in value)):
-            self._mistake(section, key, f'{key} takes a list of whole paths: {key} = ["~/work/aws/config"]')
+            self._mistake(section, key, f'{key} takes a list of whole paths: {key} = ["~/projects/aws/config"]')
             return ()
         self._note(section, key)
         return tuple(value)

@@ -107,15 +107,15 @@ def test_one_mistake_leaves_the_rest_in_force():
 
 
 def test_a_program_may_take_as_long_as_is_said_and_files_elsewhere_start_some():
-    settings = parse('[process]\ntimeout = 300\n[trust]\nfiles = ["~/work/config", "/srv/aws"]', "f")
+    settings = parse('[process]\ntimeout = 300\n[trust]\nfiles = ["~/projects/config", "/srv/aws"]', "f")
     assert (settings.process_timeout, settings.trusted_files, settings.mistakes) == (
         300.0,
-        ("~/work/config", "/srv/aws"),
+        ("~/projects/config", "/srv/aws"),
         (),
     )
     assert ("process.timeout", "300", "f:2") in rows(settings) and (
         "trust.files",
-        "~/work/config /srv/aws",
+        "~/projects/config /srv/aws",
         "f:4",
     ) in rows(settings)
 
