@@ -1206,3 +1206,17 @@ def test_where_the_token_cannot_be_removed_the_roles_go_all_the_same(home, fake,
     monkeypatch.setattr(room.tokens, "drop", lambda key: (_ for _ in ()).throw(Storage("can't remove it")))
     failures = logout_verb._removed(room.session, room, store)
     assert [failure.what for failure in failures] == ["can't remove it"] and home.kept() == []
+
+
+def test_ctrl_c_in_a_logout_that_has_begun_ends_it_first_and_says_so(home, fake):
+    home.log_in(fake)
+    assert home("export", "piyo", "--format", "json").returncode == 0
+    fake.fail("Logout", delay=1.5)
+    process = home.start("logout", "test", AWSENV_PROFILE="piyo")
+    time.sleep(0.9)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == 130, said
+    assert "is brought to its end" in said and 'stopped after the sso-session "test" was logged out of' in said
+    assert "this shell still holds keys of that login: awsenv off" in said
+    assert home.tokens() == [] and home.kept() == [] and fake.count("Logout", 200) == 1

@@ -53,8 +53,11 @@ def run(world: World, name: str | None, everything: bool) -> Outcome:
         try:
             _end(session, ports, store, done)
         except KeyboardInterrupt:
-            still = f"stopped before {session.title()} was logged out of"
-            raise Interrupted(still, hint="; ".join(done.said) or None) from None
+            is_over = session in done.over  # Ctrl-C came while it was brought to its end
+            when = "after" if is_over else "before"
+            if any(_lives_on(world, reading, over) for over in done.over):
+                done.said.append("this shell still holds keys of that login: awsenv off")
+            raise Interrupted(f"stopped {when} {session.title()} was logged out of", details=done.said) from None
     if not sessions:
         done.said.append("nobody is logged in")
     unset: list[str] = []
@@ -101,24 +104,24 @@ def _end(session: SsoSession, ports: Ports, store: Store, done: _Done) -> None:
         error = _tell_aws(session, ports)
         held = _held(session, store)
         failures = _removed(session, ports, store)
-    ends = [credentials.expires_at for credentials in held.values() if credentials.expires_at is not None]
-    last = max(ends, default=0.0) - ports.now()
-    said = f"logged out of {session.title()}" if was_there else f"there was no login to {session.title()}"
-    if held:
-        said += f"; {len(held)} role session{'s' if len(held) > 1 else ''} removed with it"
-    done.said.append(said)
-    done.over.append(session)
-    if last > 0:
-        done.said.append(f"  what programs already took of these stays valid at AWS for up to {left(last)}")
-    if error is not None:
-        done.said += [
-            f"awsenv: AWS could not be told: {error.what}",
-            "  hint: the session may live on at AWS until it ends there by itself",
-        ]
-        done.code = done.code or error.exit_code
-    for failure in failures:
-        done.said += failure.lines()
-        done.code = failure.exit_code
+        ends = [credentials.expires_at for credentials in held.values() if credentials.expires_at is not None]
+        last = max(ends, default=0.0) - ports.now()
+        said = f"logged out of {session.title()}" if was_there else f"there was no login to {session.title()}"
+        if held:
+            said += f"; {len(held)} role session{'s' if len(held) > 1 else ''} removed with it"
+        done.said.append(said)
+        done.over.append(session)
+        if last > 0:
+            done.said.append(f"  what programs already took of these stays valid at AWS for up to {left(last)}")
+        if error is not None:
+            done.said += [
+                f"awsenv: AWS could not be told: {error.what}",
+                "  hint: the session may live on at AWS until it ends there by itself",
+            ]
+            done.code = done.code or error.exit_code
+        for failure in failures:
+            done.said += failure.lines()
+            done.code = failure.exit_code
 
 
 def _tell_aws(session: SsoSession, ports: Ports) -> AwsenvError | None:
