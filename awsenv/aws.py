@@ -145,15 +145,7 @@ class Aws:
         issued = self._now()
         with _translated("sts", client):
             reply = _within(lambda: client.assume_role(**{k: v for k, v in wanted.items() if v is not None}))
-            keys = reply["Credentials"]
-            return Credentials(
-                keys["AccessKeyId"],
-                keys["SecretAccessKey"],
-                keys["SessionToken"],
-                issued_at=issued,
-                expires_at=keys["Expiration"].timestamp(),
-                account_id=reply["AssumedRoleUser"]["Arn"].split(":")[4] or None,
-            )
+            return _of_sts(reply, issued, reply["AssumedRoleUser"]["Arn"].split(":")[4] or None)
 
     def assume_role_with_web_identity(
         self,
@@ -173,15 +165,7 @@ class Aws:
         try:
             with _translated("sts", client, let_pass=(too_old,)):
                 reply = _within(lambda: client.assume_role_with_web_identity(**wanted, **length))
-                keys = reply["Credentials"]
-                return Credentials(
-                    keys["AccessKeyId"],
-                    keys["SecretAccessKey"],
-                    keys["SessionToken"],
-                    issued_at=issued,
-                    expires_at=keys["Expiration"].timestamp(),
-                    account_id=reply["AssumedRoleUser"]["Arn"].split(":")[4] or None,
-                )
+                return _of_sts(reply, issued, reply["AssumedRoleUser"]["Arn"].split(":")[4] or None)
         except too_old:
             raise TokenRejected("the web identity token has expired") from None
 
@@ -396,15 +380,7 @@ class Aws:
             reply = _within(
                 lambda: client.get_session_token(SerialNumber=serial, TokenCode=code, DurationSeconds=seconds)
             )
-            keys = reply["Credentials"]
-            return Credentials(
-                keys["AccessKeyId"],
-                keys["SecretAccessKey"],
-                keys["SessionToken"],
-                issued_at=issued,
-                expires_at=keys["Expiration"].timestamp(),
-                account_id=credentials.account_id,
-            )
+            return _of_sts(reply, issued, credentials.account_id)
 
     def federation_token(
         self, credentials: Credentials, *, name: str, region: str | None, endpoint: str | None
@@ -413,15 +389,7 @@ class Aws:
         issued = self._now()
         with _translated("sts", client):
             reply = _within(lambda: client.get_federation_token(Name=name, Policy=_WHAT_THE_USER_MAY))
-            keys = reply["Credentials"]
-            return Credentials(
-                keys["AccessKeyId"],
-                keys["SecretAccessKey"],
-                keys["SessionToken"],
-                issued_at=issued,
-                expires_at=keys["Expiration"].timestamp(),
-                account_id=reply["FederatedUser"]["Arn"].split(":")[4] or None,
-            )
+            return _of_sts(reply, issued, reply["FederatedUser"]["Arn"].split(":")[4] or None)
 
     def signin_token(self, credentials: Credentials, base: str) -> str:
         url, host = f"{base}/federation", urlsplit(base).hostname or base
@@ -507,6 +475,19 @@ class Aws:
         if not regions:
             raise Config(f'{arn} is in a partition that botocore does not know: "{partition}"')
         return str(regions[0])
+
+
+def _of_sts(reply: Any, issued: float, account_id: str | None) -> Credentials:
+    """The session in an answer of STS's."""
+    keys = reply["Credentials"]
+    return Credentials(
+        keys["AccessKeyId"],
+        keys["SecretAccessKey"],
+        keys["SessionToken"],
+        issued_at=issued,
+        expires_at=keys["Expiration"].timestamp(),
+        account_id=account_id,
+    )
 
 
 def _within(call: Callable[[], _T], seconds: float = DEADLINE) -> _T:

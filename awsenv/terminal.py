@@ -109,26 +109,9 @@ class Terminal:
 
         Raises Usage without a terminal, Interrupted on Ctrl-C.
         """
-        try:
-            descriptor = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
-        except OSError:
-            raise Usage("there is no terminal to ask on") from None
-        try:
-            os.write(descriptor, f"{question} {'[Y/n]' if default else '[y/N]'} ".encode("utf-8", "replace"))
-            answer = b""
-            while not answer.endswith(b"\n"):
-                more = os.read(descriptor, 256)
-                if not more:
-                    os.write(descriptor, b"\n")
-                    break
-                answer += more
-        except KeyboardInterrupt:
-            os.write(descriptor, b"\n")
-            raise Interrupted("stopped: nothing changed") from None
-        except OSError as error:
-            raise Usage(f"the terminal can't be asked: {error.strerror}") from None
-        finally:
-            os.close(descriptor)
+        answer = _typed(f"{question} {'[Y/n]' if default else '[y/N]'} ")
+        if answer is None:
+            return False
         return answer.strip().lower() in (b"y", b"yes") or (default and answer == b"\n")
 
     def line(self, question: str) -> str:
@@ -136,25 +119,9 @@ class Terminal:
 
         Raises Usage without a terminal, Interrupted on Ctrl-C or Ctrl-D.
         """
-        try:
-            descriptor = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
-        except OSError:
-            raise Usage("there is no terminal to ask on") from None
-        try:
-            os.write(descriptor, f"{show(question, 500)} ".encode("utf-8", "replace"))
-            answer = b""
-            while not answer.endswith(b"\n"):
-                more = os.read(descriptor, 256)
-                if not more:
-                    raise KeyboardInterrupt
-                answer += more
-        except KeyboardInterrupt:
-            os.write(descriptor, b"\n")
-            raise Interrupted("stopped: nothing changed") from None
-        except OSError as error:
-            raise Usage(f"the terminal can't be asked: {error.strerror}") from None
-        finally:
-            os.close(descriptor)
+        answer = _typed(f"{show(question, 500)} ")
+        if answer is None:
+            raise Interrupted("stopped: nothing changed")
         return answer.decode("utf-8", "surrogateescape").strip()
 
     def pick(self, rows: Sequence[tuple[str, ...]], prompt: str, several: bool) -> list[int]:
@@ -233,6 +200,31 @@ class Terminal:
             return None
         _, *said = os.fsdecode(done.stdout).rsplit("\0", 2)
         return said[0] if len(said) == 2 and said[0].startswith("/") else None
+
+
+def _typed(prompt: str) -> bytes | None:
+    """The line typed behind *prompt*; None for the end of the input. Raises Usage, Interrupted."""
+    try:
+        descriptor = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError:
+        raise Usage("there is no terminal to ask on") from None
+    try:
+        os.write(descriptor, prompt.encode("utf-8", "replace"))
+        answer = b""
+        while not answer.endswith(b"\n"):
+            more = os.read(descriptor, 256)
+            if not more:
+                os.write(descriptor, b"\n")
+                return None
+            answer += more
+    except KeyboardInterrupt:
+        os.write(descriptor, b"\n")
+        raise Interrupted("stopped: nothing changed") from None
+    except OSError as error:
+        raise Usage(f"the terminal can't be asked: {error.strerror}") from None
+    finally:
+        os.close(descriptor)
+    return answer
 
 
 def _to_stderr(text: str) -> None:
