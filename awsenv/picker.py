@@ -259,14 +259,14 @@ def pick(terminal: int, rows: Sequence[Row], prompt: str, several: bool, env: Ma
     """
     picker = Picker(rows, prompt, several, Look.of(env))
     try:
-        with _raw(terminal), _resizes() as resized:
-            _converse(terminal, picker, resized)
+        with _raw(terminal), _signals() as signalled:
+            _converse(terminal, picker, signalled)
     except OSError:
         return None
     return picker.taken
 
 
-def _converse(terminal: int, picker: Picker, resized: int) -> None:
+def _converse(terminal: int, picker: Picker, signalled: int) -> None:
     """One picture for all keys that have come meanwhile: a slow line isn't sent what nobody would see."""
     picture: list[str] = []
     size, data = (0, 0), b""
@@ -277,7 +277,7 @@ def _converse(terminal: int, picker: Picker, resized: int) -> None:
         picture, size = rows, now
         wait: float | None = None
         while not picker.is_over:
-            ready, _, _ = select.select([terminal, resized], [], [], _LONE_ESC if data else wait)
+            ready, _, _ = select.select([terminal, signalled], [], [], _LONE_ESC if data else wait)
             if terminal in ready:
                 more = os.read(terminal, 1)  # no more than what is understood: the next question's answer may follow
                 if not more:
@@ -288,7 +288,7 @@ def _converse(terminal: int, picker: Picker, resized: int) -> None:
                 keys, data = keys_in(data, True)
             else:
                 if ready:
-                    os.read(resized, 64)
+                    os.read(signalled, 64)
                 break
             for key in keys:
                 picker.press(key)
@@ -352,22 +352,20 @@ def _raw(terminal: int) -> Iterator[None]:
 
 
 @contextmanager
-def _resizes() -> Iterator[int]:
-    """A descriptor that can be read whenever the window has another size."""
+def _signals() -> Iterator[int]:
+    """A descriptor that can be read whenever a signal has come: the window has another size, or we are told to end.
+
+    Written to by the interpreter's own handler: one that comes just before select() wakes it, too.
+    """
     reader, writer = os.pipe()
+    os.set_blocking(reader, False)
     os.set_blocking(writer, False)
-
-    def note(number: int, frame: FrameType | None) -> None:
-        del number, frame
-        try:
-            os.write(writer, b".")
-        except BlockingIOError:
-            pass  # it is full of the same news
-
-    before = signal.signal(signal.SIGWINCH, note)
+    before = signal.signal(signal.SIGWINCH, lambda number, frame: None)
+    woken = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     try:
         yield reader
     finally:
+        signal.set_wakeup_fd(woken)
         signal.signal(signal.SIGWINCH, before)
         os.close(reader)
         os.close(writer)

@@ -23,6 +23,13 @@ SHELLS = ("bash", "zsh", "fish")
 MISSING = tuple(shell for shell in SHELLS if shutil.which(shell) is None)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("long") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(1800))
+
+
 def pytest_sessionstart(session: pytest.Session) -> None:
     if MISSING and os.environ.get("CI"):
         raise pytest.UsageError(f"under CI every shell is tested, and there is no {', '.join(MISSING)}")
