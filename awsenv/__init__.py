@@ -19,7 +19,7 @@ The codemap. A verb comes in at the top and leaves at the bottom.
     store.py       the store's port, and files behind it: 0600 in 0700, atomic, locked;  index.py  what hot.py reads
     change.py      Lease → what changes in the environment
     ports.py       what a step may ask of the outside
-    aws.py         AWS itself, by botocore;  terminal.py  the person;  tokens.py  AWS's token folder;  files.py  AWS's files
+    aws/           AWS itself, by botocore;  terminal.py  the person;  tokens.py  AWS's token folder;  files.py  AWS's files
     machine.py     the container, instance or CI runner that we are on;  job.py  its file for a job's later steps
     roles.py       what a profile says of a role, checked;  stash.py  the environment as it was before awsenv
     process.py     becoming another program; starting a browser, or a worker of ours;  browser.py  which browser, which URL

@@ -92,15 +92,15 @@ def modules() -> dict[str, Module]:
 
 
 def users_of(*names: str) -> set[str]:
-    """The files that import or use one of *names*; demo/, which is a world of its own, counts as one."""
+    """The files that import or use one of *names*; aws/, and demo/, which is a world of its own, count as one each."""
     using = {path for path, module in modules().items() if any(module.uses(name) for name in names)}
-    return {"demo/" if path.startswith("demo/") else path for path in using}
+    return {re.sub(r"^(aws|demo)/.*", r"\1/", path) for path in using}
 
 
 # ---- Who may --------------------------------------------------------------------------------------------------------
 
 MAY_USE = {
-    "boto3 botocore": {"aws.py", "demo/"},
+    "boto3 botocore": {"aws/", "demo/"},
     "moto werkzeug flask": {"demo/"},
     "typer click": {"cli.py"},
     "rich": {"render/table.py", "render/progress.py"},
@@ -174,7 +174,7 @@ def test_only_the_terminal_opens_dev_tty():
 
 
 def test_only_the_ports_know_the_real_aws_and_the_real_terminal():
-    assert users_of("awsenv.aws") == {"ports.py"}
+    assert users_of("awsenv.aws") - {"aws/"} == {"ports.py"}
     assert users_of("awsenv.terminal") == {"ports.py"}
     top_level = [node for node in modules()["ports.py"].tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
     assert not [node for node in top_level if getattr(node, "module", "") in ("awsenv.aws", "awsenv.terminal")]

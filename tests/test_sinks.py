@@ -283,11 +283,11 @@ def refusal(service: str, status: int, text: str) -> Exception:
     """What awsenv makes of an answer of AWS's with *text* for its code and its message."""
     from botocore.exceptions import ClientError
 
-    from awsenv.aws import _from_reply
+    from awsenv.aws.exchange import from_reply
 
     code = text if service in ("sts", "iam") else f"{text}Exception"  # without it, it isn't Identity Center's
     error = {"Error": {"Code": code, "Message": text}, "ResponseMetadata": {"HTTPStatusCode": status}}
-    return _from_reply(service, f"{service}.example", ClientError(error, "Operation"))
+    return from_reply(service, f"{service}.example", ClientError(error, "Operation"))
 
 
 def answering(
