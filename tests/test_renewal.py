@@ -414,7 +414,7 @@ def owned(world: World, note: str = ""):
     (path,) = Path(world.store.root, "locks").iterdir()
     context = multiprocessing.get_context("fork")
     ready = context.Event()
-    owner = context.Process(target=_own, args=(str(path), note, ready))
+    owner = context.Process(target=_own, args=(str(path), note, ready), daemon=True)
     owner.start()
     assert ready.wait(10)
     os.kill(owner.pid, signal.SIGSTOP)

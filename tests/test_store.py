@@ -265,7 +265,7 @@ def kills(files: FileStore, count: int) -> None:
     context = multiprocessing.get_context("fork")
     for _ in range(count):
         ready = context.Event()
-        child = context.Process(target=_put_forever, args=(files.root, ready))
+        child = context.Process(target=_put_forever, args=(files.root, ready), daemon=True)
         child.start()
         ready.wait(10)
         time.sleep(random.uniform(0, 0.004))
@@ -300,7 +300,7 @@ def test_a_held_lock_is_waited_for_or_not_as_asked(tmp_path):
     path = str(tmp_path / "locks/one")
     context = multiprocessing.get_context("fork")
     ready, stop = context.Event(), context.Event()
-    child = context.Process(target=_hold, args=(path, ready, stop))
+    child = context.Process(target=_hold, args=(path, ready, stop), daemon=True)
     child.start()
     try:
         assert ready.wait(10)
@@ -322,7 +322,7 @@ def test_a_stuck_owner_is_named_when_time_is_up(tmp_path, monkeypatch):
     path = str(tmp_path / "locks/one")
     context = multiprocessing.get_context("fork")
     ready, stop = context.Event(), context.Event()
-    child = context.Process(target=_hold, args=(path, ready, stop))
+    child = context.Process(target=_hold, args=(path, ready, stop), daemon=True)
     child.start()
     try:
         assert ready.wait(10)
