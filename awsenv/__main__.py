@@ -38,7 +38,9 @@ def main(argv: "list[str]") -> int:
         answer = hot.answer(argv, os.environ)
         if answer is None:
             return _cold(argv)
-        return emit(answer.stdout, answer.said, answer.code)
+        if answer.instead is not None:
+            return _cold(answer.instead)
+        return emit(_for_reader(answer.stdout), answer.said, answer.code)
     except KeyboardInterrupt:
         write(2, b"awsenv: stopped; nothing changed\n")
         return 130
@@ -67,6 +69,15 @@ def emit(stdout: bytes, line: str, code: int) -> int:
     if line:
         write(2, said((line,)))
     return _ended(code, write(1, stdout))
+
+
+def _for_reader(data: bytes) -> bytes:
+    """An answer as it is for a program, and in ASCII for a person whose terminal knows no more."""
+    if data.isascii() or not os.isatty(1):
+        return data
+    from awsenv.text import for_terminal
+
+    return for_terminal(data.decode("utf-8", "surrogateescape"), os.environ).encode("utf-8", "surrogateescape")
 
 
 def write(descriptor: int, data: bytes) -> "OSError | None":
@@ -114,7 +125,8 @@ def _cold(argv: "list[str]") -> int:
     if sys.stdout is not None:  # None when the caller closed it
         sys.stdout.flush()
     write(2, said(outcome.notes))
-    error = write(channel, outcome.stdout.encode("utf-8", "surrogateescape"))
+    answer = outcome.stdout.encode("utf-8", "surrogateescape")
+    error = write(channel, answer if channel != 1 else _for_reader(answer))
     if outcome.append is not None and error is None:
         from awsenv.cold import append
 
@@ -125,9 +137,10 @@ def _cold(argv: "list[str]") -> int:
 
 def said(notes: "tuple[str, ...]") -> bytes:
     """Lines for a person's terminal: nothing that isn't printable reaches it, wherever it came from."""
-    from awsenv.text import show
+    from awsenv.text import for_terminal, show
 
-    return "".join(f"{show(note, 500)}\n" for note in notes).encode("utf-8", "surrogateescape")
+    shown = "".join(f"{show(note, 500)}\n" for note in notes)
+    return for_terminal(shown, os.environ).encode("utf-8", "surrogateescape")
 
 
 def _is_evaluated(argv: "list[str]") -> bool:

@@ -28,7 +28,9 @@ def change_for(lease: Lease, shown: Shown, options: str = "", region_before: str
     if shown.fields != FIELDS:
         assign.append(("AWSENV_FIELDS", " ".join(shown.fields) or "none"))
     if lease.credentials is not None:
-        assign += [pair for pair in lease.credentials.variables() if pair[0].startswith("AWSENV_")]
+        unwanted = () if shown.renews else ("AWSENV_REFRESH_AT",)  # without it, no shell ever asks for a renewal
+        ours = [pair for pair in lease.credentials.variables() if pair[0].startswith("AWSENV_")]
+        assign += [pair for pair in ours if pair[0] not in unwanted]
     else:
         assign.append(("AWSENV_KEY_ID", f"profile:{lease.profile}"))
     if region_before:
@@ -57,7 +59,7 @@ def aws_variables(lease: Lease) -> tuple[tuple[str, str], ...]:
 
 def said_of(lease: Lease) -> str:
     """The person's line without the time left: `fuga · 222222222222 · ReadOnly`."""
-    return " · ".join(part for part in (lease.profile, lease.account_id, lease.role) if part)
+    return " · ".join(part for part in (lease.profile, lease.account_id, lease.role, lease.narrowed) if part)
 
 
 def _complete(assign: list[tuple[str, str]], managed: tuple[str, ...]) -> EnvChange:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 from dataclasses import replace
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
+import typer.core
 
-from awsenv import __version__
+from awsenv import __version__, spelling
 from awsenv.errors import Usage
 from awsenv.model import Outcome, UseRequest
 from awsenv.text import seconds_of
@@ -35,11 +36,54 @@ AsMode = Annotated[
     str, typer.Option("--as", help="keys, or profile: set AWS_PROFILE and let AWS tools fetch.", metavar="keys|profile")
 ]
 MfaStdin = Annotated[bool, typer.Option("--mfa-stdin", help="Read the MFA code, where one is needed, from stdin.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Don't ask, whatever the settings guard.")]
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 
+class _OverAnyProfile(typer.core.TyperCommand):
+    """A verb that takes an identity, and so all the options that change one; `_request` finds them in the context."""
+
+    _HELP = (
+        ("--role", "ARN", "Assume this role, too, with what the profile is."),
+        ("--session-name", "NAME", "Name of the last role's session."),
+        ("--external-id", "ID", "What the last role's trust policy asks for."),
+        ("--source-identity", "NAME", "Who is behind it, for every record AWS keeps."),
+        ("--tag", "K=V", "Session tag; may be repeated."),
+        ("--policy-arn", "ARN", "No more than this managed policy allows; may be repeated."),
+        ("--policy", "FILE", "No more than the policy in this file allows."),
+        (spelling.FLAG, None, "Look, and change nothing: no more than AWS's ReadOnlyAccess allows."),
+    )
+
+    def __init__(self, name: str | None, *, params: Any = None, **more: Any) -> None:
+        super().__init__(name, params=[*(params or ()), *map(self._option, self._HELP)], **more)
+
+    @staticmethod
+    def _option(row: tuple[str, str | None, str]) -> typer.core.TyperOption:
+        option, metavar, told = row
+        if metavar is None:
+            return typer.core.TyperOption(param_decls=[option], help=told, is_flag=True, default=False)
+        several = option in spelling.REPEATED
+        return typer.core.TyperOption(param_decls=[option], help=told, metavar=metavar, multiple=several)
+
+    def invoke(self, ctx: Any) -> Any:
+        pairs: list[tuple[str, str]] = []
+        for option, metavar, _ in self._HELP:
+            value = ctx.params.pop(option[2:].replace("-", "_"))
+            if metavar is None:
+                pairs += [(option, "")] if value else []
+            elif value is not None:
+                pairs += [(option, one) for one in ((value,) if isinstance(value, str) else value)]
+        ctx.meta["awsenv.over"] = spelling.canonical(pairs)
+        return super().invoke(ctx)
+
+
+def _over(ctx: typer.Context) -> spelling.Over:
+    over: spelling.Over = ctx.meta["awsenv.over"]
+    return over
+
+
 def _request(
-    name: str, region: str | None, duration: str | None, fresh: bool = False, mode: str = "keys"
+    ctx: typer.Context, name: str, region: str | None, duration: str | None, fresh: bool = False, mode: str = "keys"
 ) -> UseRequest:
     from awsenv.hot import is_region
 
@@ -50,7 +94,16 @@ def _request(
         raise Usage(f'"{duration}" is no length of time', hint="such as 1h, 45m or 3600")
     if mode not in ("keys", "profile"):
         raise Usage(f"--as takes keys or profile, not {mode}")
-    return UseRequest(name, region, seconds, mode, fresh)
+    return UseRequest(name, region, seconds, mode, fresh, over=_over(ctx))
+
+
+_NEEDS_NAME = "these options go with the name of a profile: what this shell has is made already"
+
+
+def _on_top(shell: UseRequest, asked: UseRequest) -> UseRequest:
+    """What made this shell, with what was *asked* besides; as in `use -`."""
+    over = spelling.canonical((*shell.over, *asked.over))
+    return replace(asked, region=asked.region or shell.region, duration=asked.duration or shell.duration, over=over)
 
 
 def _told(world: World, mfa_stdin: bool) -> World:
@@ -74,7 +127,7 @@ def main(
     return None
 
 
-@app.command()
+@app.command(cls=_OverAnyProfile)
 def use(
     ctx: typer.Context,
     name: Annotated[
@@ -85,17 +138,37 @@ def use(
     fresh: Fresh = False,
     mode: AsMode = "keys",
     mfa_stdin: MfaStdin = False,
+    yes: Yes = False,
 ) -> Outcome:
     """Make this shell an identity."""
-    from awsenv.commands.use import run
+    from awsenv.commands.use import asked_by_shim, run
+    from awsenv.hot import parse
 
+    before = None
     if name == "-":
-        raise Usage("there is no identity before this one")
+        before = parse("use", ["-"], ctx.obj.env)
+        if before is None:
+            raise Usage("there is no identity before this one, in this shell or any other")
+        name, mode = before.profile, before.mode if mode == "keys" else mode
     if name == "":
         raise Usage("the name of the profile is empty", hint="awsenv use NAME")
     if name is None:
+        if ctx.obj.shell is None:
+            asked_by_shim(ctx.obj, "use")
         return Outcome(notes=tuple(ctx.get_help().split("\n")), exit_code=2)
-    return run(_told(ctx.obj, mfa_stdin), _request(name, region, duration, fresh, mode))
+    request = _request(ctx, name, region, duration, fresh, mode)
+    if before is not None:
+        request = _on_top(UseRequest(name, before.region, before.duration, over=before.over), request)
+    return run(_told(ctx.obj, mfa_stdin), replace(request, agreed=yes))
+
+
+@app.command()
+def here(ctx: typer.Context) -> Outcome:
+    """Make this shell what its folder is for: .awsenv, or [places]."""
+    from awsenv.commands.use import asked_by_shim
+
+    asked_by_shim(ctx.obj, "here")
+    raise Usage("here takes nothing else")
 
 
 @app.command()
@@ -111,9 +184,28 @@ def off(ctx: typer.Context) -> Outcome:
 def refresh(ctx: typer.Context, fresh: Fresh = False) -> Outcome:
     """Renew this shell's credentials where that is due."""
     from awsenv.commands.use import asked_by_shim
+    from awsenv.lease import request_of_shell
 
     asked_by_shim(ctx.obj, "refresh")
+    request_of_shell(ctx.obj)  # says so where there is one, and its options can't be read
     raise Usage("no awsenv identity in this shell", hint="awsenv use NAME")
+
+
+@app.command()
+def region(
+    ctx: typer.Context,
+    name: Annotated[
+        Optional[str],
+        typer.Argument(
+            metavar="[NAME]", help="A region, or - for the one before; left out: show it.", show_default=False
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Take one that awsenv doesn't know, or of elsewhere.")] = False,
+) -> Outcome:
+    """Show or change the region of this shell."""
+    from awsenv.commands.region import run
+
+    return run(ctx.obj, name, force)
 
 
 @app.command()
@@ -124,15 +216,18 @@ def current(ctx: typer.Context, as_json: Json = False) -> Outcome:
     return run(ctx.obj, as_json)
 
 
-@app.command()
+@app.command(cls=_OverAnyProfile)
 def whoami(ctx: typer.Context, name: MaybeName = None, as_json: Json = False, mfa_stdin: MfaStdin = False) -> Outcome:
     """Ask AWS who these credentials are."""
     from awsenv.commands.whoami import run
 
-    return run(_told(ctx.obj, mfa_stdin), UseRequest(name) if name is not None else None, as_json)
+    if name is None and _over(ctx):
+        raise Usage(_NEEDS_NAME, hint="awsenv whoami NAME")
+    request = _request(ctx, name, None, None) if name is not None else None
+    return run(_told(ctx.obj, mfa_stdin), request, as_json)
 
 
-@app.command()
+@app.command(cls=_OverAnyProfile)
 def console(
     ctx: typer.Context,
     name: MaybeName = None,
@@ -146,7 +241,10 @@ def console(
     """Open the AWS web console as a profile."""
     from awsenv.commands.console import run
 
-    return run(_told(ctx.obj, mfa_stdin), name, service, region, print_only)
+    if name is None and _over(ctx):
+        raise Usage(_NEEDS_NAME, hint="awsenv console NAME")
+    request = _request(ctx, name, None, None) if name is not None else None
+    return run(_told(ctx.obj, mfa_stdin), request, service, region, print_only)
 
 
 @app.command()
@@ -162,7 +260,7 @@ def login(
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Show the link, open nothing.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Log in anew, whatever is still good.")] = False,
 ) -> Outcome:
-    """Log in to IAM Identity Center, for awsenv, the AWS CLI and the SDKs."""
+    """Log in to IAM Identity Center, or as `aws login` does: for awsenv, the AWS CLI and the SDKs."""
     from awsenv.commands.login import run
 
     return run(ctx.obj, name, device, not no_browser, fresh)
@@ -205,20 +303,23 @@ def list_(
     return run(ctx.obj, as_json, names, *_screen(ctx.obj))
 
 
-@app.command()
+@app.command(cls=_OverAnyProfile)
 def explain(
     ctx: typer.Context, name: MaybeName = None, region: Region = None, duration: Duration = None, as_json: Json = False
 ) -> Outcome:
     """Show how a profile gets its credentials, before anything happens."""
     from awsenv.commands.explain import run
+    from awsenv.lease import request_of_shell
 
-    chosen = ctx.obj.env.get("AWSENV_PROFILE") if name is None else name
+    shell = request_of_shell(ctx.obj) if name is None else None
+    chosen = shell.profile if shell is not None else name
     if chosen is None:
         raise Usage("which profile?", hint="awsenv explain NAME")
-    return run(ctx.obj, _request(chosen, region, duration), as_json)
+    request = _request(ctx, chosen, region, duration)
+    return run(ctx.obj, request if shell is None else _on_top(shell, request), as_json)
 
 
-@app.command()
+@app.command(cls=_OverAnyProfile)
 def export(
     ctx: typer.Context,
     name: Name,
@@ -235,11 +336,11 @@ def export(
     """Print an identity for a script, or as a credential_process."""
     from awsenv.commands.export import run
 
-    request = _request(name, region, duration, fresh)
+    request = _request(ctx, name, region, duration, fresh)
     return run(_told(ctx.obj, mfa_stdin), request, format_name, show, channel_is_terminal, allow_login)
 
 
-@app.command("exec")
+@app.command("exec", cls=_OverAnyProfile)
 def exec_(
     ctx: typer.Context,
     name: Name,
@@ -250,12 +351,13 @@ def exec_(
     duration: Duration = None,
     fresh: Fresh = False,
     mfa_stdin: MfaStdin = False,
+    yes: Yes = False,
 ) -> Outcome:
     """Become a command that runs as an identity."""
     from awsenv.commands.exec import run
 
     words = tuple(command or ())
-    request = _request(name, region, duration, fresh)
+    request = replace(_request(ctx, name, region, duration, fresh), agreed=yes)
     return run(_told(ctx.obj, mfa_stdin), request, words[1:] if words[:1] == ("--",) else words)
 
 
@@ -309,10 +411,53 @@ def trust(
     remove: Annotated[bool, typer.Option("--remove", help="Trust it no more.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
 ) -> Outcome:
-    """Let a config file elsewhere than in ~/.aws start the programs that it names, until it changes."""
+    """Let a config file elsewhere than in ~/.aws start the programs that it names, or a .awsenv count, until it changes."""
     from awsenv.commands.trust import run
 
     return run(ctx.obj, path, listed, remove, yes)
+
+
+@app.command()
+def doctor(
+    ctx: typer.Context,
+    name: Annotated[
+        Optional[str],
+        typer.Argument(metavar="[NAME]", help="A profile, tried for real; left out: all.", show_default=False),
+    ] = None,
+    fix: Annotated[bool, typer.Option("--fix", help="Mend what is safe to mend, after a diff.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the diff, change nothing.")] = False,
+    as_json: Json = False,
+) -> Outcome:
+    """Find what is wrong, and say what to write instead. Exit status: 3 with an error, 0 with warnings or notes alone."""
+    from awsenv.commands.doctor import Request, run
+    from awsenv.render.findings import Look
+
+    return run(ctx.obj, Request(name, fix, yes, dry_run, as_json), Look.of(ctx.obj.env, *_screen(ctx.obj)))
+
+
+@app.command()
+def wrap(
+    ctx: typer.Context,
+    profiles: Annotated[
+        Optional[list[str]],
+        typer.Argument(metavar="[NAME]…", help="Profiles; left out: those that are wrapped.", show_default=False),
+    ] = None,
+    names: Annotated[
+        Optional[str], typer.Option(help="How wrapped ones are called: {profile}-awsenv.", metavar="TEMPLATE")
+    ] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Take them out again.")] = False,
+    prune: Annotated[bool, typer.Option("--prune", help="Remove those whose profile is no more.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the change, make none.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs; writes only with --yes.")] = False,
+) -> Outcome:
+    """Write profiles that ask awsenv for others, so that Terraform, IDEs and long programs renew by themselves."""
+    from awsenv.commands.wrap import Request, run
+    from awsenv.proposal import Face
+
+    request = Request(tuple(profiles or ()), names, remove, prune, yes, dry_run, as_json)
+    return run(ctx.obj, request, Face.of(ctx.obj.env, os.isatty(1), os.isatty(2)))
 
 
 @app.command()
@@ -332,7 +477,7 @@ def demo(
     return run(ctx.obj, words[1:] if words[:1] == ("--",) else words, shell)
 
 
-sso = typer.Typer(rich_markup_mode=None, help="Identity Center in the AWS config file.")
+sso = typer.Typer(rich_markup_mode=None, help="Write profiles of IAM Identity Center: add, import.")
 app.add_typer(sso, name="sso")
 
 
@@ -370,17 +515,15 @@ def sso_import(
     as_json: Annotated[bool, typer.Option("--json", help="For programs; writes only with --yes.")] = False,
 ) -> Outcome:
     """Write every account and role that a login offers into the AWS config file."""
-    from awsenv.commands.sso_import import Face, Request, run
+    from awsenv.commands.sso_import import Request, run
     from awsenv.hot import is_region
+    from awsenv.proposal import Face
 
     if region is not None and not is_region(region):
         raise Usage(f'"{region}" is no region', hint="such as eu-west-1")
     globs = (tuple(account or ()), tuple(role or ()))
     request = Request(session, names, region, role_over, *globs, prune, yes, dry_run, as_json)
-    paints = "NO_COLOR" not in ctx.obj.env and ctx.obj.env.get("TERM") != "dumb"
-    return run(
-        ctx.obj, request, Face(paints and os.isatty(1), paints, os.isatty(2) and ctx.obj.env.get("TERM") != "dumb")
-    )
+    return run(ctx.obj, request, Face.of(ctx.obj.env, os.isatty(1), os.isatty(2)))
 
 
 @sso.command("add")
@@ -402,11 +545,10 @@ def sso_add(
 ) -> Outcome:
     """Add a login and profiles of it to the AWS config file; asks for what no option says."""
     from awsenv.commands.sso_add import Request, run
-    from awsenv.commands.sso_import import Face
+    from awsenv.proposal import Face
 
     answers = (session, start_url, region, scopes, account, role, profile, profile_region)
-    paints = "NO_COLOR" not in ctx.obj.env and ctx.obj.env.get("TERM") != "dumb"
-    face = Face(paints and os.isatty(1), paints, os.isatty(2) and ctx.obj.env.get("TERM") != "dumb")
+    face = Face.of(ctx.obj.env, os.isatty(1), os.isatty(2))
     return run(ctx.obj, Request(*answers, yes, device, not no_browser), face)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable
 
-from awsenv import hot
+from awsenv import hook, hot
 from awsenv.errors import AwsenvError
 from awsenv.model import Outcome, UseRequest
 from awsenv.process import become
@@ -53,8 +53,13 @@ def _outcome(argv: list[str], world: World, to_terminal: bool) -> Outcome:
         if spelled is not None:
             from awsenv.commands import use  # the plain forms do without Typer, 7x a bare interpreter
 
-            request = UseRequest(spelled.profile, spelled.region, spelled.duration, spelled.mode, spelled.fresh)
-            return use.run(world, request)
+            request = UseRequest(spelled.profile, spelled.region, spelled.duration, spelled.mode, spelled.fresh,
+                                 over=spelled.over)  # fmt: skip
+            return use.run(world, request, by_name=argv[0] == "use")
+    if argv[:1] == [hook.VERB]:
+        from awsenv import renewer
+
+        return renewer.run(world, argv[1:])
     from awsenv.cli import dispatch
 
     return dispatch(argv, world, to_terminal)

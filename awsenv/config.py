@@ -51,6 +51,7 @@ class _File:
         self._is_config = is_config
         self._defaults: list[sections.Section] = []
         self._inherited: _Parsed | None = None
+        self._digest: str | None = None
         self._sections = sections.split(self.text)
         headers: dict[str, int] = {}
         for section in self._sections:
@@ -134,6 +135,14 @@ class _File:
             if closed and line.rpartition("]")[0][1:] == header:
                 return None
         return Where(self.path, parts[0][1])
+
+    def digest(self) -> str:
+        """The SHA-256 of its bytes, in hex; worked out once, for `doctor` asks it for every profile with a program."""
+        if self._digest is None:
+            import hashlib  # only what starts a program pays
+
+            self._digest = hashlib.sha256(self.data).hexdigest()
+        return self._digest
 
     def damage(self) -> list[Problem]:
         """All that makes RawConfigParser, or botocore behind it, refuse the whole file. Parses everything."""
@@ -231,10 +240,8 @@ class AwsConfig:
 
     def origin(self, setting: Setting) -> Origin:
         """The file that *setting* stands in, as it was read."""
-        import hashlib  # only what starts a program pays
-
         file = self._config if setting.where.file == self.config_path else self._credentials
-        return Origin(file.path, hashlib.sha256(file.data).hexdigest())
+        return Origin(file.path, file.digest())
 
     def section_names(self, kind: str) -> list[str]:
         """The names of all `sso-session` or `services` sections."""

@@ -1,8 +1,9 @@
 """The AWS config file as a person wrote it → the same with sections of ours in it. Not a byte of theirs changes.
 
-What `awsenv sso import` writes stands in a block between two comment lines, one block an sso-session. A file whose last
-line had no end gets a memo in the block that says so: taking the block out leaves what was there before. Whatever is
-composed is read again before it is written, and must say exactly what was meant (names from a portal are strangers').
+What a verb writes stands in a block of its own between two comment lines: `awsenv sso import` has one an sso-session,
+`awsenv wrap` one. A file whose last line had no end gets a memo in the block that says so: taking the block out leaves
+what was there before. Whatever is composed is read again before it is written, and must say exactly what was meant
+(names from a portal are strangers').
 """
 
 from __future__ import annotations
@@ -22,15 +23,38 @@ from awsenv.model import Where
 from awsenv.replacing import obstacle, read_whole, replace
 from awsenv.text import show
 
-ABOUT = "# Written anew by each `awsenv sso import`: settings of these profiles are kept, comments in here are not."
 JOINED = "# The line above had no end; awsenv gave it one."
-_VERB = "awsenv sso import"
-# A line begins behind any of the three line ends that AWS's tools know.
-_MARK = re.compile(rf"(?:(?<![^\r\n])|(?<=\A\ufeff))[ \t]*#[ \t]*(?:>>>|<<<)[ \t]*{_VERB}[^\r\n]*")
-_WHOLE_MARK = re.compile(rf"# (?P<side>>>>|<<<) {_VERB} (?P<session>\S+) (?P=side)[ \t]*")
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _BARE_NAME = re.compile(r"[A-Za-z0-9_.@+=,/:%-]+")
 _QUOTABLE_NAME = re.compile(r"[^\"'\\\]]+")
+
+
+@dataclass(frozen=True)
+class Author:
+    """A verb that has blocks in the file. *about* is the comment at the head of each."""
+
+    verb: str
+    about: str
+
+    @property
+    def mark(self) -> re.Pattern[str]:
+        """What looks like a mark of its blocks. A line begins behind any of the three line ends that AWS's tools know."""
+        return re.compile(rf"(?:(?<![^\r\n])|(?<=\A\ufeff))[ \t]*#[ \t]*(?:>>>|<<<)[ \t]*{self.verb}[^\r\n]*")
+
+    @property
+    def whole_mark(self) -> re.Pattern[str]:
+        """What is one."""
+        return re.compile(rf"# (?P<side>>>>|<<<) {self.verb} (?P<session>\S+) (?P=side)[ \t]*")
+
+
+IMPORT = Author(
+    "awsenv sso import",
+    "# Written anew by each `awsenv sso import`: settings of these profiles are kept, comments in here are not.",
+)
+WRAP = Author(
+    "awsenv wrap",
+    "# Written anew by each `awsenv wrap`: each profile asks awsenv for another one, and has that one's settings.",
+)
 
 
 @dataclass(frozen=True)
@@ -125,39 +149,40 @@ def _rendered(made: Sequence[Section], newline: str) -> str:
 # ---- The block ------------------------------------------------------------------------------------------------------
 
 
-def marks(session: str) -> tuple[str, str]:
+def marks(session: str, author: Author = IMPORT) -> tuple[str, str]:
     """The two lines around the block of *session*, whose name can't end them: what isn't plain is written as %XX."""
     plain = re.compile(rb"[A-Za-z0-9_.@+=,:/-]")
     name = "".join(
         chr(byte) if plain.fullmatch(bytes([byte])) else f"%{byte:02X}"
         for byte in session.encode("utf-8", "surrogateescape")
     )
-    return f"# >>> {_VERB} {name} >>>", f"# <<< {_VERB} {name} <<<"
+    return f"# >>> {author.verb} {name} >>>", f"# <<< {author.verb} {name} <<<"
 
 
-def find_block(text: str, session: str, path: str) -> Block | None:
+def find_block(text: str, session: str, path: str, author: Author = IMPORT) -> Block | None:
     """The block of *session*; raises Config at the first mark, of any session, that is not one of a whole pair."""
-    begin, _ = marks(session)
+    begin, _ = marks(session, author)
+    verb = author.verb
     open_mark: re.Match[str] | None = None
     open_name, found = "", None
     seen: set[str] = set()
-    for mark in _MARK.finditer(text):
+    for mark in author.mark.finditer(text):
         where = Where(path, _line_of(text, mark.start()))
-        whole = _WHOLE_MARK.fullmatch(mark[0])
+        whole = author.whole_mark.fullmatch(mark[0])
         if whole is None:
-            raise Config(f"this mark of `{_VERB}` was changed by hand", where, "mend it, or remove both lines of marks")
+            raise Config(f"this mark of `{verb}` was changed by hand", where, "mend it, or remove both lines of marks")
         if whole["side"] == ">>>":
             if open_mark is not None:
-                what = f"this mark of `{_VERB}` stands inside the block that begins on line {_line_of(text, open_mark.start())}"
+                what = f"this mark of `{verb}` stands inside the block that begins on line {_line_of(text, open_mark.start())}"
                 raise Config(what, where, "remove the mark that is too much")
             if whole["session"] in seen:
                 raise Config(
-                    f"this is the second block of `{_VERB} {show(whole['session'])}`", where, "remove one of them"
+                    f"this is the second block of `{verb} {show(whole['session'])}`", where, "remove one of them"
                 )
             open_mark, open_name = mark, whole["session"]
             seen.add(open_name)
         elif open_mark is None or open_name != whole["session"]:
-            raise Config(f"this mark of `{_VERB}` ends a block that never began", where, "remove that line")
+            raise Config(f"this mark of `{verb}` ends a block that never began", where, "remove that line")
         else:
             if open_mark[0].rstrip() == begin:
                 inside, end = _behind(text, open_mark.end()), _behind(text, mark.end())
@@ -167,9 +192,9 @@ def find_block(text: str, session: str, path: str) -> Block | None:
     if open_mark is not None:
         where = Where(path, _line_of(text, open_mark.start()))
         raise Config(
-            f"the block of `{_VERB}` that begins here has no end",
+            f"the block of `{verb}` that begins here has no end",
             where,
-            f"remove that line, or write: {marks(open_name)[1]}",
+            f"remove that line, or write: {marks(open_name, author)[1]}",
         )
     return found
 
@@ -193,12 +218,12 @@ def outside(text: str, block: Block | None) -> str:
     return text[: block.start] + text[block.end :] if block else text
 
 
-def with_block(text: str, session: str, made: Sequence[Section], path: str) -> str:
+def with_block(text: str, session: str, made: Sequence[Section], path: str, author: Author = IMPORT) -> str:
     """*text* with one block of *session* that holds *made*, where it was or else at the end; without any for no sections.
 
     Raises Config where the marks are damaged, or where what was composed does not read as it was meant.
     """
-    block = find_block(text, session, path)
+    block = find_block(text, session, path, author)
     if not made:
         return _without(text, block)
     newline = _newline_of(text)
@@ -206,11 +231,11 @@ def with_block(text: str, session: str, made: Sequence[Section], path: str) -> s
     if block is not None:
         before, after = text[: block.start], text[block.end :]
         memo = JOINED if text[block.inside :].startswith(JOINED) else ""
-        _refuse_homeless_lines(text, block, path)
+        _refuse_homeless_lines(text, block, path, author.verb)
     elif text.strip("\ufeff") and not text.endswith(("\n", "\r")):
         before, memo = text + newline, JOINED
-    begin, end = marks(session)
-    head = "".join(f"{line}{newline}" for line in (begin, memo, ABOUT) if line)
+    begin, end = marks(session, author)
+    head = "".join(f"{line}{newline}" for line in (begin, memo, author.about) if line)
     # A blank line stands before the last mark: behind it `aws configure set` would put what it adds to the last profile.
     last = end if block is not None and not _ends_a_line(text[: block.end]) else f"{end}{newline}"
     composed = before + head + _rendered(made, newline) + last + after
@@ -262,13 +287,13 @@ def with_value(text: str, where: Where, key: str, value: str) -> str:
     raise Config(f"there is no {key} to change", where)
 
 
-def _refuse_homeless_lines(text: str, block: Block, path: str) -> None:
+def _refuse_homeless_lines(text: str, block: Block, path: str, verb: str) -> None:
     """Lines right behind the block would be settings of its last profile, whichever that is."""
     for number, line in enumerate(_LINE_END.split(text[block.end :]), _line_of(text, block.end)):
         if line[:1] == "[":  # an indented one continues the value above it
             return
         if line.strip() and line.lstrip()[0] not in "#;":
-            what = f"this line stands behind the block of `{_VERB}` and under no section of its own"
+            what = f"this line stands behind the block of `{verb}` and under no section of its own"
             raise Config(what, Where(path, number), "move it into the section that it belongs to")
 
 

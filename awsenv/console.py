@@ -10,6 +10,7 @@ from awsenv import services
 from awsenv.errors import Config, Usage
 from awsenv.model import Plan
 from awsenv.sources.assume_role import AssumeRole
+from awsenv.sources.login import ConsoleLogin
 from awsenv.sources.sso import SsoRole
 from awsenv.text import nearest, show
 
@@ -59,6 +60,8 @@ def partition_of(plan: Plan | None, region: str | None, known: Regions) -> str:
     for step in reversed(plan.steps if plan is not None else ()):
         if isinstance(step, AssumeRole):
             return step.role_arn.split(":")[1]
+        if isinstance(step, ConsoleLogin):
+            return step.session.partition
         if isinstance(step, SsoRole):
             region = step.session.region
     return next((partition for partition, regions in known.items() if region in regions), "aws")

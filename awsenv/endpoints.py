@@ -20,6 +20,7 @@ _AWS_OWNED = re.compile(
     rf"((oidc|portal\.sso|signin)(-fips)?\.{_REGION}\.{_SUFFIX}"
     rf"|({_REGION}\.)?signin\.(aws\.amazon\.com|amazonaws\.cn|amazonaws-us-gov\.com|amazonaws-eusc\.eu))"
 )
+_AWS_STS = re.compile(rf"(vpce-[0-9a-z-]+\.sts(-fips)?\.{_REGION}\.vpce|sts(-fips)?(\.{_REGION})?)\.{_SUFFIX}")
 
 
 def endpoint_of(
@@ -37,20 +38,35 @@ def endpoint_of(
     tokens, whose URL must also be loopback or AWS's, unless *trust_any* (the setting allow_endpoint_override): raises
     Config otherwise, or where the `services` section is missing, unless *may_lack_section*.
     """
-    ignored = env.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
-    if _is_true(ignored if ignored is not None else _value(profile, "ignore_configured_endpoint_urls")):
-        return None
     variable = f"AWS_ENDPOINT_URL_{service.upper()}"
+    if _is_ignored(profile, env):
+        return None
     if env.get(variable):
         return env[variable] if trust_any else _checked(service, env[variable], variable, None)
     if env.get("AWS_ENDPOINT_URL") and service not in CARRY_TOKENS:
         return env["AWS_ENDPOINT_URL"]
-    from_section = _from_services(service, profile, config, may_lack_section)
-    if from_section is not None:
-        url = from_section.value
-        return url if trust_any else _checked(service, url, "endpoint_url", from_section.where)
-    general = profile.get("endpoint_url")
-    return general.value if general is not None and service not in CARRY_TOKENS else None
+    setting = _from_files(service, profile, config, may_lack_section)
+    if setting is None:
+        return None
+    return setting.value if trust_any else _checked(service, setting.value, "endpoint_url", setting.where)
+
+
+def endpoint_setting(service: str, profile: Profile, config: AwsConfig, env: Mapping[str, str]) -> Setting | None:
+    """The line that endpoint_of's answer comes from; None where it comes from a variable, or there is none."""
+    general = "AWS_ENDPOINT_URL" if service not in CARRY_TOKENS else ""
+    if _is_ignored(profile, env) or env.get(f"AWS_ENDPOINT_URL_{service.upper()}") or env.get(general):
+        return None
+    return _from_files(service, profile, config, may_lack=True)
+
+
+def _is_ignored(profile: Profile, env: Mapping[str, str]) -> bool:
+    ignored = env.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
+    return _is_true(ignored if ignored is not None else _value(profile, "ignore_configured_endpoint_urls"))
+
+
+def _from_files(service: str, profile: Profile, config: AwsConfig, may_lack: bool) -> Setting | None:
+    found = _from_services(service, profile, config, may_lack)
+    return found or (profile.get("endpoint_url") if service not in CARRY_TOKENS else None)
 
 
 def _from_services(service: str, profile: Profile, config: AwsConfig, may_lack: bool) -> Setting | None:
@@ -71,7 +87,7 @@ def _from_services(service: str, profile: Profile, config: AwsConfig, may_lack: 
 def _checked(service: str, url: str, name: str, where: Where | None) -> str:
     if service in CARRY_TOKENS and not (is_loopback(url) or is_aws_owned(url)):
         raise Config(
-            f"{name} sends Identity Center tokens to a host that is not AWS's: {show(url)}",
+            f"{name} sends the tokens of a login to a host that is not AWS's: {show(url)}",
             where,
             (f"unset {name}" if where is None else "remove that line")
             + "\nor, if you trust that host: allow_endpoint_override = true under [trust] in awsenv's settings",
@@ -91,6 +107,11 @@ def is_loopback(url: str) -> bool:
 def is_aws_owned(url: str) -> bool:
     """Whether *url* is https on a host where AWS itself answers for a service that carries tokens."""
     return url[:8].lower() == "https://" and _AWS_OWNED.fullmatch(host_of(url)) is not None
+
+
+def is_aws_sts(url: str) -> bool:
+    """Whether *url* is https on a host where STS itself answers, an interface endpoint in one's own network included."""
+    return url[:8].lower() == "https://" and _AWS_STS.fullmatch(host_of(url)) is not None
 
 
 def host_of(url: str) -> str:

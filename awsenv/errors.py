@@ -25,8 +25,9 @@ in `__main__`. No text of it is made of a secret.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from awsenv.model import SsoSession, SsoToken, Where
+from awsenv.model import Session, Token, Where
 from awsenv.text import show
 
 
@@ -96,8 +97,8 @@ class LoginNeeded(AwsenvError):
     """
 
     exit_code = 4
-    session: SsoSession | None = None
-    seen: SsoToken | None = None
+    session: Session[Any] | None = None
+    seen: Token | None = None
 
 
 class TokenRejected(LoginNeeded):

@@ -29,6 +29,10 @@ def text(plan: Plan, states: Sequence[str] | None = None, home: str = "") -> str
     lines = [
         f"{show(plan.profile)}   region {show(plan.region)}" if plan.region else f"{show(plan.profile)}   no region"
     ]
+    if plan.wraps is not None:
+        lines.append(
+            f"its credential_process is awsenv's own, for {show(plan.wraps)}: answered here, without a process"
+        )
     for number, step in enumerate(plan.steps, 1):
         state = f"   [{states[number - 1]}]" if states is not None else ""
         lines.append(f"{number}. {show(step.title(), 300)}{state}")
@@ -46,6 +50,7 @@ def document(plan: Plan, states: Sequence[str]) -> dict[str, object]:
     return {
         "profile": plan.profile,
         "region": plan.region,
+        "wraps": plan.wraps,
         "steps": [
             {
                 "kind": step.kind,
@@ -53,7 +58,8 @@ def document(plan: Plan, states: Sequence[str]) -> dict[str, object]:
                 "title": step.title(),
                 "state": state,
                 "settings": [
-                    {"key": s.key, "value": s.value, "file": s.where.file, "line": s.where.line} for s in step.settings
+                    {"key": s.key, "value": s.value, "file": s.where.file, "line": s.where.line or None}
+                    for s in step.settings
                 ],
             }
             for step, state in zip(plan.steps, states, strict=True)

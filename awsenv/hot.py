@@ -10,14 +10,14 @@ shell may have been quicker), and only the winner goes on to the cold path.
 import os
 import time
 
-from awsenv import shelf, variables
+from awsenv import history, shelf, variables
 from awsenv.render import shells
 
-HOT = ("use", "off", "refresh", "init", "current", "list")
-CAPTURED = ("use", "off", "refresh", "logout")
+HOT = ("use", "here", "off", "refresh", "region", "init", "current", "list", "export")
+CAPTURED = ("use", "here", "off", "refresh", "logout", "region")
 
 SETTABLE = variables.MANAGED + variables.OWN
-_KINDS = ("file", "chain", "key", "slice", "region", "set", "said")  # of lines in an index
+_KINDS = ("file", "chain", "key", "without", "slice", "region", "set", "guard", "said")  # of lines in an index
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,20 +25,23 @@ if TYPE_CHECKING:
 
 
 class Answer:
-    """What a hot verb answers: bytes for stdout, a line for the person, an exit status."""
+    """What a hot verb answers: bytes for stdout, a line for the person, an exit status; of a `use`, who the shell becomes."""
 
-    __slots__ = ("code", "said", "stdout")
+    __slots__ = ("code", "identity", "instead", "said", "stdout")
 
     def __init__(self, stdout: bytes = b"", said: str = "", code: int = 0) -> None:
         self.stdout = stdout
         self.said = said
         self.code = code
+        self.identity: tuple[str, str] | None = None  # options, profile
+        self.instead: list[str] | None = None  # what the cold path has to answer in place of what was typed
 
 
 class Use:
-    """`use` as the command line has it. *duration* in seconds or None; *mode* `keys` or `profile`."""
+    """`use` as the command line has it. *duration* in seconds or None; *mode* `keys` or `profile`; *over* are the options
+    over any profile, as spelling.canonical has them."""
 
-    __slots__ = ("duration", "fresh", "mode", "profile", "region")
+    __slots__ = ("duration", "fresh", "mode", "over", "profile", "region")
 
     def __init__(self, profile: str) -> None:
         self.profile = profile
@@ -46,6 +49,7 @@ class Use:
         self.duration: int | None = None
         self.mode = "keys"
         self.fresh = False
+        self.over: tuple[tuple[str, str], ...] = ()
 
     def options(self) -> str:
         """The options that make the identity what it is, as AWSENV_OPTIONS keeps them."""
@@ -54,6 +58,10 @@ class Use:
             words.append(f"--duration={self.duration}")
         if self.mode != "keys":
             words.append(f"--as={self.mode}")
+        if self.over:
+            from awsenv import spelling  # rare, and so read by those alone who need it
+
+            words.append(spelling.text(self.over))
         return " ".join(words)
 
 
@@ -62,9 +70,24 @@ def answer(argv: "list[str]", env: "Mapping[str, str]") -> "Answer | None":
     if not argv or argv[0] not in HOT:
         return None
     verb, words = argv[0], argv[1:]
+    if verb == "refresh" and "--hook" in words:
+        from awsenv import hook
+
+        return hook.answer(words, env)
+    if verb == "here":
+        from awsenv import here
+
+        return here.answer(words, env)
     if verb in ("use", "refresh"):
         request = parse(verb, words, env)
-        return None if request is None or request.fresh else _use(request, env)
+        if request is None and verb == "use":
+            from awsenv import choose  # no name, mostly
+
+            return choose.answer(words, env, time.time())
+        served = None if request is None or request.fresh else _use(request, env)
+        if served is not None and served.identity is not None and verb == "use":
+            history.note(env, *served.identity, time.time())
+        return served
     from awsenv import quick
 
     return quick.answer(verb, words, env)
@@ -72,46 +95,72 @@ def answer(argv: "list[str]", env: "Mapping[str, str]") -> "Answer | None":
 
 def parse(verb: str, words: "list[str]", env: "Mapping[str, str]") -> "Use | None":
     """`use` and `refresh` in their plain forms; None for all that wants Typer: help, mistakes, anything unknown."""
+    spelled = split(words, ("--region", "--duration", "--as"))
+    if spelled is None:
+        return None
+    names, options, fresh = spelled
+    if verb == "refresh":
+        if names or options or not env.get("AWSENV_PROFILE"):
+            return None
+        names = [env["AWSENV_PROFILE"]]
+        options = _remembered(env.get("AWSENV_OPTIONS", ""))
+    elif names == ["-"] and "--" not in words:
+        before, _, name = (env.get("AWSENV_PREVIOUS") or history.last(env)).partition("-- ")
+        names, options = [name], _remembered(before) + options
+    if len(names) != 1 or not names[0]:
+        return None
+    request = Use(names[0])
+    request.fresh = fresh
+    return request if all(apply(request, option, value) for option, value in options) else None
+
+
+def split(words: "list[str]", valued: "tuple[str, ...]") -> "tuple[list[str], list[tuple[str, str]], bool] | None":
+    """(names, options with their values, whether `--fresh` is among them); None where there is anything else.
+
+    *valued* are the options that take a value, besides those over any profile.
+    """
     names: list[str] = []
     options: list[tuple[str, str]] = []
     fresh = plain = False
     rest = list(words)
     while rest:
         word = rest.pop(0)
+        option, equals, value = word.partition("=")
         if plain or not word.startswith("-") or word == "-":
             names.append(word)
         elif word == "--":
             plain = True
         elif word == "--fresh":
             fresh = True
-        elif word in ("--region", "--duration", "--as") and rest:
+        elif word in valued and rest:
             options.append((word, rest.pop(0)))
-        elif word.startswith(("--region=", "--duration=", "--as=")):
-            option, _, value = word.partition("=")
+        elif equals and option in valued:
             options.append((option, value))
         else:
-            return None
-    if verb == "refresh":
-        if names or options or not env.get("AWSENV_PROFILE"):
-            return None
-        names = [env["AWSENV_PROFILE"]]
-        options = _remembered(env.get("AWSENV_OPTIONS", ""))
-    elif names == ["-"] and not plain:
-        before, _, name = env.get("AWSENV_PREVIOUS", "").partition("-- ")
-        names, options = [name], _remembered(before) + options
-    if len(names) != 1 or not names[0]:
-        return None
-    request = Use(names[0])
-    request.fresh = fresh
-    return request if all(_apply(request, option, value) for option, value in options) else None
+            from awsenv import spelling
+
+            if word == spelling.FLAG:
+                options.append((word, ""))
+            elif option in spelling.TAKE and (equals or rest):
+                options.append((option, value if equals else rest.pop(0)))
+            else:
+                return None
+    return names, options, fresh
 
 
 def _remembered(text: str) -> "list[tuple[str, str]]":
     pairs = [word.partition("=") for word in text.split()]
-    return [(option, value) for option, _, value in pairs]
+    if "%" not in text:
+        return [(option, value) for option, _, value in pairs]
+    from awsenv import spelling
+
+    values = [spelling.unpacked(value) for _, _, value in pairs]
+    # What we did not write is no option of any kind, and whoever applies it says so.
+    return [("", "") if value is None else (pair[0], value) for pair, value in zip(pairs, values, strict=True)]
 
 
-def _apply(request: Use, option: str, value: str) -> bool:
+def apply(request: Use, option: str, value: str) -> bool:
+    """Put an option into *request*; False where its value is none of its kind."""
     if option == "--region":
         request.region = value
         return is_region(value)
@@ -123,7 +172,12 @@ def _apply(request: Use, option: str, value: str) -> bool:
 
         request.duration = seconds_of(value)
         return request.duration is not None
-    return False
+    from awsenv import spelling
+
+    if option not in spelling.KNOWN:
+        return False
+    request.over = spelling.canonical((*request.over, (option, value)))
+    return True
 
 
 def is_region(text: str) -> bool:
@@ -142,32 +196,69 @@ def ambient_region(env: "Mapping[str, str]") -> "str | None":
 # use
 
 
+class Found:
+    """What the store has for a request: variables, the line for the person, and the times of the keys, as
+    shelf.parse_entry has them (all None for what doesn't expire). *is_guarded*: a person is asked before a shell becomes
+    that."""
+
+    __slots__ = ("assign", "is_guarded", "said", "times")
+
+    def __init__(self, said: str) -> None:
+        self.assign: list[tuple[str, str]] = []
+        self.said = said
+        self.times: list[float | None] = [None, None, None, None]
+        self.is_guarded = False
+
+
 def _use(request: Use, env: "Mapping[str, str]") -> "Answer | None":
     shell, _, protocol = env.get("AWSENV_SHIM", "").partition(":")
-    root = shelf.store_root(env)
-    name = shelf.index_name(request)
-    if shell not in shells.DIALECTS or protocol != str(shells.PROTOCOL) or root is None or name is None:
+    place = place_of(request, env)
+    if shell not in shells.DIALECTS or protocol != str(shells.PROTOCOL) or place is None:
         return None
-    if not shelf.is_ours(root):
-        return None
-    found = _look_up(root, name, request, shell, env)
+    root, name = place
+    found = look_up(root, name, request, env)
     if found is None:
         from awsenv import turn  # a warm answer needs no lock
 
-        again = lambda: _look_up(root, name, request, shell, env)  # noqa: E731
-        found = turn.wait(root, name, again)
-    return found
+        found = turn.wait(root, name, lambda: look_up(root, name, request, env))
+    return _served(found, shell, env) if found is not None else None
 
 
-def _look_up(root: str, name: str, request: Use, shell: str, env: "Mapping[str, str]") -> "Answer | None":
-    text = shelf.read_private(f"{root}/index/{name}")
-    if text is None or not text.startswith(
-        f"{shelf.FORMAT}\nprofile\t{request.profile}\ninputs\t{shelf.inputs(env)}\n"
-    ):
-        return None
-    lines = [line.split("\t") for line in text[:-1].split("\n")[3:]]
+def place_of(request: Use, env: "Mapping[str, str]") -> "tuple[str, str] | None":
+    """(store, name of the index file) for *request*; None where the store is not ours alone, or the name too long."""
+    root = shelf.store_root(env)
+    name = shelf.index_name(request)
+    return (root, name) if root is not None and name is not None and shelf.is_ours(root) else None
+
+
+def _served(found: Found, shell: str, env: "Mapping[str, str]") -> "Answer | None":
+    values = dict(found.assign)  # where the request has an alias, these have the profile
+    if found.is_guarded:
+        from awsenv import quick
+
+        if not quick.is_still(env, quick.who_of(values)):
+            return None  # the cold path asks the person
     try:
-        return _from_index(root, lines, request, shell, env) if _is_whole(lines) else None
+        served = Answer(statements(shell, found.assign), tell(found.said, found.times[0]))
+    except ValueError:
+        return None  # control characters: the cold path says so
+    served.identity = values.get("AWSENV_OPTIONS", ""), values.get("AWSENV_PROFILE", "")
+    return served
+
+
+def look_up(
+    root: str, name: str, request: Use, env: "Mapping[str, str]", lasting: "float | None" = None
+) -> "Found | None":
+    """What the store has, as long as it need not be renewed and all that it was made from is as it was then.
+
+    With *lasting*, whatever has so many seconds left, due for renewal or not.
+    """
+    text, begins = shelf.read_private(f"{root}/index/{name}"), shelf.header(request, env)
+    if text is None or not text.startswith(begins):
+        return None
+    lines = [line.split("\t") for line in text[len(begins) : -1].split("\n")]
+    try:
+        return _from_index(root, lines, request, env, lasting) if _is_whole(lines) else None
     except (IndexError, ValueError, OSError):
         return None  # not in our format, or the file behind it is gone: the cold path writes it anew
 
@@ -181,12 +272,11 @@ def _is_whole(lines: "list[list[str]]") -> bool:
 
 
 def _from_index(
-    root: str, lines: "list[list[str]]", request: Use, shell: str, env: "Mapping[str, str]"
-) -> "Answer | None":
-    assign: list[tuple[str, str]] = []
+    root: str, lines: "list[list[str]]", request: Use, env: "Mapping[str, str]", lasting: "float | None"
+) -> "Found | None":
+    found = Found(request.profile)
+    assign = found.assign
     files: list[tuple[str, str]] = []
-    said = request.profile
-    expires: float | None = None
     for kind, *fields in lines:
         if kind == "file":
             files.append((fields[0], fields[1]))
@@ -194,12 +284,12 @@ def _from_index(
                 return None
         elif kind == "key":
             entry = shelf.parse_entry(shelf.read_private(f"{root}/keys/{fields[0]}"))
-            if entry is None:
+            if entry is None or not _lasts(entry[0], lasting):
                 return None
-            expires, refresh_at, _ = entry[0]
-            if refresh_at is not None and time.time() >= refresh_at:
-                return None
+            found.times = entry[0]
             assign += entry[1]
+        elif kind == "without":
+            assign[:] = [pair for pair in assign if pair[0] != fields[0]]
         elif kind == "slice":
             path, stamp = files[int(fields[1])]
             assign.append((fields[0], _slice(path, stamp, int(fields[2]), int(fields[3]))))
@@ -208,14 +298,22 @@ def _from_index(
             assign += [("AWS_REGION", region), ("AWS_DEFAULT_REGION", region)] if region else []
         elif kind == "set":
             assign.append((fields[0], fields[1]))
+        elif kind == "guard":
+            found.is_guarded = True
         elif kind == "said":
-            said = fields[0]
+            found.said = fields[0]
     before = ambient_region(env)
     if before:
         assign.append(("AWSENV_REGION_BEFORE", before))
-    if not assign:
-        return None
-    return Answer(statements(shell, assign), tell(said, expires))
+    return found if assign else None
+
+
+def _lasts(times: "list[float | None]", seconds: "float | None") -> bool:
+    """Whether keys of these *times* last so many *seconds* more; for None, whether they need not be renewed."""
+    now = time.time()
+    if seconds is None:
+        return not shelf.is_due(times, now, now - shelf.uptime())
+    return times[0] is None or times[0] >= now + seconds
 
 
 def _slice(path: str, stamp: str, offset: int, length: int) -> str:

@@ -3,14 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from awsenv import hot, shelf
+from awsenv.change import said_of
 from awsenv.files import locate, read
+from awsenv.guard import way_for
 from awsenv.model import EnvChange, Plan
 from awsenv.sources.static import StaticKeys
-from awsenv.store import remove, write_private
+from awsenv.store import FileStore, remove, write_private
+
+if TYPE_CHECKING:
+    from awsenv.lease import Taken
+    from awsenv.world import World
 
 _FROM_SHELL = frozenset(("AWS_REGION", "AWS_DEFAULT_REGION", "AWSENV_REGION_BEFORE"))
+
+
+def remember(world: World, taken: Taken, request: hot.Use, change: EnvChange) -> None:
+    """Record what `use` answers to *request*, which is *change*, where it can be answered so again; raises Storage."""
+    if isinstance(taken.store, FileStore) and not any(step.is_of_this_shell() for step in taken.plan.steps):
+        write(
+            taken.store.root,
+            request,
+            world.env,
+            taken.plan,
+            change,
+            said=said_of(taken.lease),
+            keys=taken.keys,
+            files=taken.stamps,
+            region_is_ambient=taken.region_is_ambient,
+            is_guarded=way_for(taken.lease, taken.reading.settings) is not None,
+        )
 
 
 def write(
@@ -24,21 +48,24 @@ def write(
     keys: Sequence[str],
     files: Sequence[tuple[str, str]],
     region_is_ambient: bool,
+    is_guarded: bool,
 ) -> None:
     """Record the answer to *request*. *files* are (path, fingerprint) from before they were read; *keys* the chain's.
+    What *is_guarded* is no shell's without a question, however warm.
 
     Nothing is written for what a line can't hold; raises Storage where the file can't be.
     """
     name = shelf.index_name(request)
     if name is None:
         return
-    lines = [[shelf.FORMAT], ["profile", request.profile], ["inputs", shelf.inputs(env)]]
-    lines += [["file", path, stamp] for path, stamp in files]
+    lines = [["file", path, stamp] for path, stamp in files]
     kept = [key for key, step in zip(keys, plan.steps, strict=True) if step.stored]
     lines += [["chain", key] for key in kept]
     elsewhere = _FROM_SHELL
     if request.mode == "keys" and plan.steps[-1].stored:
         lines.append(["key", keys[-1]])
+        if "AWSENV_REFRESH_AT" in change.unset:
+            lines.append(["without", "AWSENV_REFRESH_AT"])
         elsewhere |= frozenset(shelf.STORED)
     elif request.mode == "keys":
         slices = _slices(plan.steps[-1], files)
@@ -46,10 +73,13 @@ def write(
         elsewhere |= {line[1] for line in slices}
     lines.append(["region", "*" if region_is_ambient else plan.region or ""])
     lines += [["set", name, value] for name, value in change.assign if name not in elsewhere]
+    if is_guarded:
+        lines.append(["guard", "ask"])
     lines.append(["said", said])
-    if any(c in "\n\t" or c == "\r" for line in lines for field in line for c in field):
+    if any(c in "\n\t" or c == "\r" for line in (*lines, [request.profile]) for field in line for c in field):
         return
-    write_private(f"{root}/index/{name}", "\n".join("\t".join(line) for line in lines) + "\n")
+    text = shelf.header(request, env) + "\n".join("\t".join(line) for line in lines) + "\n"
+    write_private(f"{root}/index/{name}", text)
 
 
 def _slices(step: object, files: Sequence[tuple[str, str]]) -> list[list[str]]:

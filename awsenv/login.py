@@ -1,4 +1,4 @@
-"""A login to Identity Center with a person: in the browser on this machine, or with a code on any device."""
+"""A login with a person, one at a time; to Identity Center: in the browser on this machine, or with a code on any device."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from awsenv import start_url, turn
@@ -16,7 +17,7 @@ from awsenv.browser import is_openable
 from awsenv.callback import Arrival, Callback
 from awsenv.endpoints import is_loopback
 from awsenv.errors import Busy, Denied, Interrupted, LoginNeeded, TokenRejected, Unreachable
-from awsenv.model import Registration, SsoSession, SsoToken, rfc3339
+from awsenv.model import Registration, Session, SsoSession, SsoToken, TokenT, rfc3339
 from awsenv.ports import Ports
 from awsenv.renewal import RENEW_BY
 from awsenv.text import left, show
@@ -41,7 +42,7 @@ class Manner:
     alone: float = ALONE
 
 
-def log_in(session: SsoSession, ports: Ports, manner: Manner, seen: SsoToken | None) -> SsoToken:
+def log_in(session: Session[TokenT], ports: Ports, manner: Manner, seen: TokenT | None) -> TokenT:
     """A token newer than *seen*, kept where AWS's tools look for it; one login at a time per session, shared by who waits.
 
     Raises Storage before anything is asked where it could not be kept, Denied where the person says no, LoginNeeded where
@@ -49,32 +50,27 @@ def log_in(session: SsoSession, ports: Ports, manner: Manner, seen: SsoToken | N
     region the portal really is.
     """
     waiting = Waiting(session, ports.asker)
-    with ports.tokens.locked(session.key, True, lambda: newer(session, ports, seen) is not None, waiting):
+    cache = session.cache(ports)
+    with cache.locked(session.key, True, lambda: newer(session, ports, seen) is not None, waiting):
         latest = newer(session, ports, seen)
         if latest is not None:
             return latest
         if waiting.owner is not None:  # giving one up must not begin another: there may be a hundred of us
-            raise _needed(
-                f"the login to {session.title()} that process {waiting.owner} had begun was given up", session
-            )
+            raise needed(f"the login to {session.title()} that process {waiting.owner} had begun was given up", session)
         turn.wait_for_person(True)
         is_kept = False
         try:
-            with ports.tokens.successor(session.key, anew=True) as place:
-                there = start_url.resolved(session, ports.aws.redirect_of)
-                if there.region != session.region:
-                    moved = f"the portal is in {there.region}, and the config says sso_region = {session.region}"
-                    ports.asker.say(f"awsenv: {moved}{f' ({session.where})' if session.where else ''}")
-                token = _authorized(there, ports, manner, lambda: _give_way(session, ports, seen))
-                token = replace(token, raw=_as_kept(session.start_url, there.region, token))
+            with cache.successor(session.key, anew=True) as place:
+                token: TokenT = _way(session)(session, ports, manner, lambda: _give_way(session, ports, seen))
                 with undisturbed(ports.asker.say):
                     place.keep(token)
                     is_kept = True
-                    ports.tokens.clear_trouble(session.key)
+                    cache.clear_trouble(session.key)
                 return token
         except _Overtaken as overtaken:
             ports.asker.say(f"awsenv: somebody else has just logged in to {session.title()}: that will do")
-            return overtaken.token
+            theirs: TokenT = overtaken.token
+            return theirs
         except KeyboardInterrupt:
             if is_kept:  # it came too late
                 raise Interrupted(f"stopped; the login to {session.title()} is made, and kept") from None
@@ -83,32 +79,50 @@ def log_in(session: SsoSession, ports: Ports, manner: Manner, seen: SsoToken | N
             turn.wait_for_person(False)
 
 
-def newer(session: SsoSession, ports: Ports, seen: SsoToken | None) -> SsoToken | None:
+def _way(session: object) -> Callable[..., Any]:
+    """How a person logs in there: (session, ports, manner, look) → the token, with all that its file needs."""
+    if isinstance(session, SsoSession):
+        return _to_portal
+    from awsenv.sign_in import authorized  # only a login by AWS Sign-In pays
+
+    return authorized
+
+
+def _to_portal(session: SsoSession, ports: Ports, manner: Manner, look: Callable[[], None]) -> SsoToken:
+    there = start_url.resolved(session, ports.aws.redirect_of)
+    if there.region != session.region:
+        moved = f"the portal is in {there.region}, and the config says sso_region = {session.region}"
+        ports.asker.say(f"awsenv: {moved}{f' ({session.where})' if session.where else ''}")
+    token = _authorized(there, ports, manner, look)
+    return replace(token, raw=_as_kept(session.start_url, there.region, token))
+
+
+def newer(session: Session[TokenT], ports: Ports, seen: TokenT | None) -> TokenT | None:
     """A token that has come since *seen* turned out to be of no use, and has not ended; None for none.
 
     Where *seen* still works, and a person wants another login all the same, a mere renewal of it doesn't count.
     """
-    latest = ports.tokens.load(session.key)
-    if latest is None or latest.expires_at <= ports.now() + RENEW_BY or ports.tokens.is_void(latest):
+    cache = session.cache(ports)
+    latest = cache.load(session.key)
+    if latest is None or latest.expires_at <= ports.now() + RENEW_BY or cache.is_void(latest):
         return None
     if seen is None:
         return latest
     if latest.access_token == seen.access_token:
         return None
-    is_wanted_anew = seen.expires_at > ports.now() + RENEW_BY and not ports.tokens.is_void(seen)
-    is_login_of_ours = LOGIN in latest.raw and ports.tokens.login_id(latest) != ports.tokens.login_id(seen)
-    return latest if is_login_of_ours or not is_wanted_anew else None
+    is_wanted_anew = seen.expires_at > ports.now() + RENEW_BY and not cache.is_void(seen)
+    return latest if cache.is_login_of_ours(latest, seen) or not is_wanted_anew else None
 
 
 class _Overtaken(Exception):
     """There is a login now that is not ours: AWS's own tools know nothing of our lock."""
 
-    def __init__(self, token: SsoToken) -> None:
+    def __init__(self, token: Any) -> None:
         super().__init__()
         self.token = token
 
 
-def _give_way(session: SsoSession, ports: Ports, seen: SsoToken | None) -> None:
+def _give_way(session: Session[TokenT], ports: Ports, seen: TokenT | None) -> None:
     latest = newer(session, ports, seen)
     if latest is not None:
         raise _Overtaken(latest)
@@ -123,7 +137,8 @@ def _as_kept(start_url: str, region: str, token: SsoToken) -> dict[str, object]:
     return fields
 
 
-def _needed(what: str, session: SsoSession) -> LoginNeeded:
+def needed(what: str, session: Session[Any]) -> LoginNeeded:
+    """The error for a login that did not come about."""
     error = LoginNeeded(what, session.where, session.login_command())
     error.session = session
     return error
@@ -163,7 +178,7 @@ def _by_browser(session: SsoSession, ports: Ports, manner: Manner, look: Callabl
         if not _shown_in_browser(url, session, ports, manner):
             ports.asker.say("awsenv: no browser could be started, so the login goes by a code on any device with one")
             return _by_device(session, ports, manner, look, opens=False)
-        arrival = _waited_for(callback, state, manner.alone, look)
+        arrival = waited_for(callback, state, manner.alone, look)
         if arrival is None:
             ports.asker.say("awsenv: nothing has come back from the browser yet; a code on any device will do as well")
             device = _beside_browser(session, ports)
@@ -172,9 +187,9 @@ def _by_browser(session: SsoSession, ports: Ports, manner: Manner, look: Callabl
                 token = device.poll() if device is not None else None
                 if token is not None:
                     return token
-                arrival = _waited_for(callback, state, device.pause if device is not None else 5.0, look)
+                arrival = waited_for(callback, state, device.pause if device is not None else 5.0, look)
         if arrival is None:
-            raise _needed("nobody logged in within ten minutes", session)
+            raise needed("nobody logged in within ten minutes", session)
         if arrival.error == "access_denied":
             raise Denied(f"the login to {session.title()} was denied in the browser")
         if arrival.code is None:
@@ -188,12 +203,11 @@ def _by_browser(session: SsoSession, ports: Ports, manner: Manner, look: Callabl
             ports.tokens.drop_registration(
                 session
             )  # if it is the client that AWS no longer knows, the next try has a new one
-            raise _needed(
-                f"AWS did not take the code that the browser brought for {session.title()}", session
-            ) from None
+            raise needed(f"AWS did not take the code that the browser brought for {session.title()}", session) from None
 
 
-def _waited_for(callback: Callback, state: str, seconds: float, look: Callable[[], None]) -> Arrival | None:
+def waited_for(callback: Callback, state: str, seconds: float, look: Callable[[], None]) -> Arrival | None:
+    """What the browser brought; None after *seconds*. *look* is called again and again meanwhile."""
     end = time.monotonic() + seconds
     while (left_over := end - time.monotonic()) > 0:
         arrival = callback.wait(state, min(_LOOK, left_over))
@@ -229,7 +243,7 @@ def _by_device(session: SsoSession, ports: Ports, manner: Manner, look: Callable
         token = device.poll()
         if token is not None:
             return token
-    raise _needed(f"the code for {session.title()} was not used in time", session)
+    raise needed(f"the code for {session.title()} was not used in time", session)
 
 
 def _pause(seconds: float, look: Callable[[], None]) -> None:
@@ -297,9 +311,9 @@ class _Device:
                 raise
             return None
         except TokenRejected:
-            raise _needed(f"AWS no longer knows the code for {self._session.title()}", self._session) from None
+            raise needed(f"AWS no longer knows the code for {self._session.title()}", self._session) from None
         except LoginNeeded as error:
-            raise _needed(f"{error.what} (login to {self._session.title()})", self._session) from None
+            raise needed(f"{error.what} (login to {self._session.title()})", self._session) from None
         except Denied as error:
             raise Denied(f"the login to {self._session.title()} was denied: {error.what}") from None
         self._silent = 0

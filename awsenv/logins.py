@@ -8,13 +8,18 @@ from awsenv.config import AwsConfig
 from awsenv.endpoints import endpoint_of
 from awsenv.errors import AwsenvError, Config, Usage
 from awsenv.lease import Reading, plan_for
-from awsenv.model import Profile, Setting, SsoSession, UseRequest
+from awsenv.model import LoginSession, Profile, Setting, SsoSession, UseRequest
+from awsenv.sources import login, sso
+from awsenv.sources.login import ConsoleLogin
 from awsenv.sources.sso import SsoRole, scopes_of
 from awsenv.text import nearest, show, word
+from awsenv.trust import gate
 from awsenv.world import World
 
+AnySession = SsoSession | LoginSession
 
-def named(world: World, reading: Reading, name: str | None) -> SsoSession:
+
+def named(world: World, reading: Reading, name: str | None) -> AnySession:
     """The login that *name*, an sso-session, a profile or a start URL, stands for; None: this shell's, or the only sso-session.
 
     A session wins over a profile of the same name. Raises Config or Usage.
@@ -30,11 +35,11 @@ def named(world: World, reading: Reading, name: str | None) -> SsoSession:
         return of_section(world, reading, section_name(reading, None, "awsenv login"))
     if name in known:
         return of_section(world, reading, name)
-    if reading.config.has(name):
-        return of_profile(world, reading, name)
-    for login in every(world, reading)[0]:
-        if login.session.key == name:  # a legacy login has no other name of its own
-            return login.session
+    if reading.config.has(reading.meant(name)):
+        return of_profile(world, reading, reading.meant(name))
+    for known_login in every(world, reading)[0]:
+        if known_login.session.key == name:  # a legacy login has no other name of its own
+            return known_login.session
     close = nearest(name, [*known, *reading.config.names()])
     what = f'there is no sso-session and no profile "{show(name)}"'
     raise Config(what, None, _instead(close, known))
@@ -84,17 +89,21 @@ def of_section(world: World, reading: Reading, name: str) -> SsoSession:
     )
 
 
-def of_profile(world: World, reading: Reading, name: str) -> SsoSession:
-    """The login at the root of the profile's chain; raises Config where its chain begins with something else."""
+def of_profile(world: World, reading: Reading, name: str) -> AnySession:
+    """The login at the root of the profile's chain; raises Config where its chain begins with something else, or where a
+    file that is not trusted says who gets the login's tokens."""
     plan = plan_for(world, reading, UseRequest(name))
     root = plan.steps[0]
-    if not isinstance(root, SsoRole):
+    if not isinstance(root, SsoRole | ConsoleLogin):
         profile = reading.config.profile(name)
         raise Config(
-            f'"{show(name)}" needs no login to Identity Center: {root.title()}',
+            f'"{show(name)}" needs no login: {root.title()}',
             profile.where,
             f"awsenv use {word(name)}",
         )
+    keeper = gate(world)
+    for each in plan.delicate:
+        keeper.require(each.origin, each.deed, each.where)
     return root.session
 
 
@@ -115,7 +124,7 @@ def region_setting(config: AwsConfig, session: SsoSession) -> Setting | None:
 class Login:
     """A login that the config knows, and the profiles that hang on it. *profile* leads to it where it has no name."""
 
-    session: SsoSession
+    session: AnySession
     profiles: tuple[str, ...]
 
     @property
@@ -125,7 +134,7 @@ class Login:
 
 def every(world: World, reading: Reading) -> tuple[list[Login], list[AwsenvError]]:
     """All logins of the config, sso-sessions first, and what is wrong with those that can't be used."""
-    found: dict[str, tuple[SsoSession, list[str]]] = {}
+    found: dict[str, tuple[AnySession, list[str]]] = {}
     wrong: list[AwsenvError] = []
     for name in reading.config.section_names("sso-session"):
         try:
@@ -139,6 +148,11 @@ def every(world: World, reading: Reading) -> tuple[list[Login], list[AwsenvError
             root = plan_for(world, reading, UseRequest(name)).steps[0]
         except AwsenvError:
             continue  # `list` and `explain` say why; it is no login
-        if isinstance(root, SsoRole):
+        if isinstance(root, SsoRole | ConsoleLogin):
             found.setdefault(root.session.key, (root.session, []))[1].append(name)
     return [Login(session, tuple(profiles)) for session, profiles in found.values()], wrong
+
+
+def group_of(session: AnySession) -> str:
+    """What the store calls everything that came from this login."""
+    return sso.login_group(session) if isinstance(session, SsoSession) else login.login_group(session)

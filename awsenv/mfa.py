@@ -37,6 +37,8 @@ class Device:
         if ports.asker.has_codes():
             return
         if self.program is not None:
+            if ports.asker.is_hook():  # it may show a window or want a key touched, and nobody has typed anything
+                raise LoginNeeded(f'"{profile}" needs an MFA code of {show(self.program.name)}', self.where)
             self.program.check(profile, ports)
         elif not ports.asker.is_present():
             raise LoginNeeded(

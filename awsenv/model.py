@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar
 
+from awsenv.shelf import CLOCK_JITTER
 from awsenv.text import word
 
 if TYPE_CHECKING:
-    from awsenv.ports import Ports
+    from awsenv.ports import Ports, TokenCache
 
 SECRET_KEYS = frozenset(
     ("aws_access_key_id", "aws_secret_access_key", "aws_session_token", "aws_security_token", "credential_process")
@@ -25,12 +26,15 @@ class Where:
     line: int
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}"
+        return f"{self.file}:{self.line}" if self.line else self.file
 
     def short(self, home: str) -> str:
         """The same with `~` for *home*, as people write it."""
         inside = bool(home) and self.file.startswith(f"{home}/")
         return f"~{str(self)[len(home) :]}" if inside else str(self)
+
+
+COMMAND_LINE = Where("the command line", 0)  # where a setting comes from that an option gave
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +130,9 @@ class Credentials:
         return tuple(pairs)
 
     def is_fresh(self, now: float) -> bool:
-        """Whether renewal isn't due yet at *now* (epoch seconds)."""
+        """Whether renewal isn't due yet at *now* (epoch seconds); what comes from the future says nothing of its age."""
+        if self.issued_at is not None and self.issued_at > now + CLOCK_JITTER:
+            return False
         return self.refresh_at is None or now < self.refresh_at
 
 
@@ -140,7 +146,59 @@ def window_of(lifetime: float) -> float:
 
     Ten minutes or 15 % for long ones, and never more than a third of a short one, so that 15 minutes stay usable.
     """
+    lifetime = max(lifetime, 0.0)  # a clock that is off; see clock.py
     return max(min(600.0, 0.15 * lifetime), min(300.0, lifetime / 3))
+
+
+class Token(Protocol):
+    """What a login leaves on the disk, as far as its renewal knows: SsoToken or LoginToken."""
+
+    @property
+    def access_token(self) -> str:
+        """What tells it from its predecessor and its successor: a secret."""
+
+    @property
+    def expires_at(self) -> float:
+        """Epoch seconds."""
+
+    @property
+    def refresh_token(self) -> str | None: ...
+    @property
+    def raw(self) -> Mapping[str, object]:
+        """Every field of its file, known to us or not."""
+
+    def is_refreshable(self, now: float) -> bool:
+        """Whether it carries all that a silent renewal takes at *now*."""
+
+
+TokenT = TypeVar("TokenT", bound=Token)
+
+
+class Session(Protocol[TokenT]):
+    """Where a person logs in: SsoSession or LoginSession."""
+
+    renew_from: ClassVar[float]
+    """Seconds before a token's end in which it is renewed while it still works."""
+    in_background: ClassVar[bool]
+    """Whether a worker does that, while the old token is handed out."""
+
+    @property
+    def key(self) -> str:
+        """What AWS's tools name the token file after."""
+
+    @property
+    def where(self) -> Where | None: ...
+    def title(self) -> str:
+        """As a sentence calls it."""
+
+    def login_command(self, profile: str | None = None) -> str:
+        """What to type to log in."""
+
+    def cache(self, ports: Ports) -> TokenCache[TokenT]:
+        """Where its token is."""
+
+    def renewed(self, token: TokenT, ports: Ports, seconds: float) -> TokenT:
+        """One exchange of the refresh token; see AwsApi.renew_token."""
 
 
 ACCOUNT_SCOPE = "sso:account:access"
@@ -162,6 +220,9 @@ class SsoSession:
     oidc_endpoint: str | None = None
     where: Where | None = field(default=None, compare=False)
 
+    renew_from: ClassVar[float] = 600.0
+    in_background: ClassVar[bool] = True
+
     @property
     def key(self) -> str:
         """What AWS's tools name the token file after: the session, else the start URL as written."""
@@ -179,6 +240,60 @@ class SsoSession:
     def login_command(self, profile: str | None = None) -> str:
         """What to type to log in; a legacy one is reached by the name of a *profile* of it."""
         return f"awsenv login {word(self.name if self.name is not None else profile or self.start_url)}"
+
+    def cache(self, ports: Ports) -> TokenCache[SsoToken]:
+        """AWS's folder of Identity Center tokens."""
+        return ports.tokens
+
+    def renewed(self, token: SsoToken, ports: Ports, seconds: float) -> SsoToken:
+        """CreateToken at Identity Center."""
+        return ports.aws.renew_token(token, self, seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class LoginSession:
+    """Where a person logs in by `aws login`: AWS Sign-In, as the console identity *arn* (the profile's `login_session`).
+
+    *region* is where AWS Sign-In is called, unless the token names another; None where nobody names one. *endpoint*
+    overrides AWS's own.
+    """
+
+    arn: str
+    profile: str = field(compare=False)
+    region: str | None = field(default=None, compare=False)
+    endpoint: str | None = None
+    where: Where | None = field(default=None, compare=False)
+
+    # Its token is the credentials themselves, for 15 minutes: nobody is handed the last of them while there are more.
+    renew_from: ClassVar[float] = 300.0
+    in_background: ClassVar[bool] = False
+
+    @property
+    def key(self) -> str:
+        """What AWS's tools name the token file after."""
+        return self.arn
+
+    @property
+    def partition(self) -> str:
+        """That of the ARN; `aws` where it is none."""
+        parts = self.arn.split(":")
+        return parts[1] if len(parts) > 5 and parts[1] else "aws"
+
+    def title(self) -> str:
+        """As a sentence calls it."""
+        return f"AWS as {self.arn}"
+
+    def login_command(self, profile: str | None = None) -> str:
+        """What to type to log in."""
+        return f"awsenv login {word(profile or self.profile)}"
+
+    def cache(self, ports: Ports) -> TokenCache[LoginToken]:
+        """AWS's folder of login tokens."""
+        return ports.logins
+
+    def renewed(self, token: LoginToken, ports: Ports, seconds: float) -> LoginToken:
+        """CreateOAuth2Token at AWS Sign-In."""
+        return ports.aws.renew_login(token, self, seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +344,16 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class AccessKey:
+    """An IAM user's access key as IAM lists it, without its secret. Epoch seconds; *used_at* None for never."""
+
+    id: str
+    is_active: bool
+    created_at: float
+    used_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
     """An AWS account as a portal lists it; every text is somebody else's."""
 
@@ -256,6 +381,59 @@ class SsoToken:
         """Whether it carries all that a silent renewal takes, and the client registration still stands at *now*."""
         registered = self.registration_expires_at is None or self.registration_expires_at > now
         return bool(self.refresh_token and self.client_id and self.client_secret and registered)
+
+
+@dataclass(frozen=True, slots=True)
+class LoginToken:
+    """What `aws login` keeps: credentials for 15 minutes, and what renews them. *dpop_key* is a private key in PEM, to which
+    AWS binds the refresh token. *region* is where the login was made, where the file says so."""
+
+    credentials: Credentials
+    refresh_token: str | None = field(default=None, repr=False)
+    client_id: str | None = None
+    dpop_key: str | None = field(default=None, repr=False)
+    region: str | None = None
+    raw: Mapping[str, object] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def access_token(self) -> str:
+        """The session token."""
+        return self.credentials.session_token or ""
+
+    @property
+    def expires_at(self) -> float:
+        """Epoch seconds."""
+        return self.credentials.expires_at or 0.0
+
+    def is_refreshable(self, now: float) -> bool:
+        """Whether it carries all that a silent renewal takes; when AWS ends the login, nobody is told."""
+        del now
+        return bool(self.refresh_token and self.client_id and self.dpop_key)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPolicy:
+    """What a role's session is narrowed to: *text*, a policy in JSON, and managed policies by their ARNs. A session may
+    then do what its role and any one of these allow."""
+
+    text: str | None = field(default=None, repr=False)
+    arns: tuple[str, ...] = ()
+
+    def identity(self) -> tuple[str, ...]:
+        """What tells sessions under two policies apart; nothing where there is none."""
+        text = (f"policy {self.text}",) if self.text is not None else ()
+        return (*text, *(f"policy-arn {arn}" for arn in sorted(self.arns)))
+
+    @property
+    def narrows(self) -> str:
+        """What it makes of the session, as spelling.narrowed tells it from the options; "" for none."""
+        if self.text is None and not self.arns:
+            return ""
+        reads = self.text is None and len(self.arns) == 1 and self.arns[0].endswith(":iam::aws:policy/ReadOnlyAccess")
+        return "read-only" if reads else "limited"
+
+
+NO_POLICY = SessionPolicy()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -303,6 +481,10 @@ class Step:
     def may_be_role_session(self) -> bool:
         """Whether its credentials are temporary and of unknown origin: they are capped as a role session's are."""
         return False
+
+    def narrowed(self) -> str:
+        """Where a session policy is on its credentials, "read-only" or "limited"; else nothing."""
+        return ""
 
     def is_of_this_shell(self) -> bool:
         """Whether it hangs on more of this shell than variables.PLAN_INPUTS: the fast lane then keeps no record of it."""
@@ -376,6 +558,28 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class Network:
+    """What a profile says of how AWS is reached; None where it says nothing. *sts_regional* is `legacy` or `regional`."""
+
+    ca_bundle: str | None = None
+    fips: bool | None = None
+    dualstack: bool | None = None
+    sts_regional: str | None = None
+
+
+AS_IT_COMES = Network()
+
+
+@dataclass(frozen=True, slots=True)
+class Delicate:
+    """What a file may do only if it is the user's own, or trusted: *deed* completes "this file may not …"."""
+
+    origin: Origin
+    deed: str
+    where: Where
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """How a profile gets its credentials: steps from the root of the chain to the profile itself."""
 
@@ -384,6 +588,9 @@ class Plan:
     steps: tuple[Step, ...]
     notes: tuple[Note, ...] = ()
     ours_alone: bool = False
+    network: Network = AS_IT_COMES
+    delicate: tuple[Delicate, ...] = ()
+    wraps: str | None = None  # the profile that this one's credential_process asks awsenv for: its steps are these
 
     @property
     def principal(self) -> tuple[str | None, str | None]:
@@ -396,6 +603,8 @@ class UseRequest:
     """What `use` was asked for. *duration* in seconds; *mode* is `keys` or `profile`.
 
     Without *mfa_session* an IAM user is himself: the calls ahead (GetFederationToken) refuse the session of a code.
+    *early*: an SDK asks, and would again at once for what has less than a quarter of an hour left.
+    *over* are the options over a profile, as spelling.canonical has them. *agreed*: what a guard would ask is answered.
     """
 
     profile: str
@@ -404,6 +613,9 @@ class UseRequest:
     mode: str = "keys"
     fresh: bool = False
     mfa_session: bool = True
+    early: bool = False
+    over: tuple[tuple[str, str], ...] = ()
+    agreed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -416,6 +628,7 @@ class Lease:
     account_id: str | None
     role: str | None
     reused: bool = False
+    narrowed: str = ""  # "read-only" or "limited" where a session policy is on it
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from awsenv import turn
 from awsenv.errors import LoginNeeded
 from awsenv.login import Manner, log_in, newer
-from awsenv.model import SsoSession, SsoToken
+from awsenv.model import Session, TokenT
 from awsenv.ports import Asker, Ports
 from awsenv.renewal import live_token
 from awsenv.settings import Settings
@@ -17,7 +18,7 @@ from awsenv.text import show
 UNASKED = ("DIRENV_IN_ENVRC", "AWSENV_HOOK", "CI")
 
 
-def manner_for(session: SsoSession, settings: Settings, device: bool = False, may_open: bool = True) -> Manner:
+def manner_for(session: Session[Any], settings: Settings, device: bool = False, may_open: bool = True) -> Manner:
     """How to log in to *session* by the person's settings."""
     return Manner(device=device, may_open=may_open, command=settings.browsers.get(session.key))
 
@@ -42,7 +43,7 @@ def logged_in(error: LoginNeeded, env: Mapping[str, str], ports: Ports, settings
     # Twenty processes on one terminal (make -j) ask one question; another terminal asks its own.
     others: list[bool] = []
     question = f"{session.key}\0asked on terminal {ports.asker.terminal()}"
-    with ports.tokens.locked(question, wait=True, on_wait=lambda owner, is_person: others.append(is_person)):
+    with session.cache(ports).locked(question, wait=True, on_wait=lambda owner, is_person: others.append(is_person)):
         if newer(session, ports, error.seen) is not None:
             return True
         if any(others):  # the question was there already, and the answer no
@@ -55,7 +56,7 @@ def logged_in(error: LoginNeeded, env: Mapping[str, str], ports: Ports, settings
         return True
 
 
-def token_with_login(session: SsoSession, env: Mapping[str, str], ports: Ports, settings: Settings) -> SsoToken:
+def token_with_login(session: Session[TokenT], env: Mapping[str, str], ports: Ports, settings: Settings) -> TokenT:
     """A live token, by a login where that takes one and the person agrees; raises as `renewal.live_token`."""
     try:
         return live_token(session, ports)
@@ -65,7 +66,7 @@ def token_with_login(session: SsoSession, env: Mapping[str, str], ports: Ports, 
     return live_token(session, ports)
 
 
-def _is_under_way(session: SsoSession, ports: Ports) -> bool:
+def _is_under_way(session: Session[Any], ports: Ports) -> bool:
     """Whether somebody is logging in to it right now: then there is nothing to ask, only to wait.
 
     A renewal that is under way instead is waited for: it may not lead to a browser that nobody agreed to.
@@ -76,7 +77,7 @@ def _is_under_way(session: SsoSession, ports: Ports) -> bool:
         nonlocal waits_for_person
         waits_for_person = is_person
 
-    with ports.tokens.locked(session.key, True, lambda: waits_for_person, note) as is_ours:
+    with session.cache(ports).locked(session.key, True, lambda: waits_for_person, note) as is_ours:
         return not is_ours
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from awsenv import overlay, wrapping
 from awsenv.config import AwsConfig, require_sound
 from awsenv.endpoints import endpoint_of
-from awsenv.errors import NoCredentials, SourceLoop, UnknownProfile, Usage
+from awsenv.errors import Config, NoCredentials, SourceLoop, UnknownProfile, Usage
 from awsenv.mfa import Device, device_of
-from awsenv.model import Claim, Note, Origin, Plan, Profile, Setting, Step, Where
+from awsenv.model import COMMAND_LINE, Claim, Delicate, Note, Origin, Plan, Profile, Setting, Step, Where
+from awsenv.network import needs_trust, network_of
 from awsenv.sources import SOURCES, credential_source
 from awsenv.sources.assume_role import HOUR, LONGEST, SHORTEST, AssumeRole, has_own_keys
 from awsenv.sources.credential_process import CredentialProcess
@@ -45,7 +47,7 @@ class PlanContext:
     def endpoint(self, service: str) -> str | None:
         # From the profile that was asked for, not its source's: that is whose settings botocore's clients see. It asks for
         # the OIDC service only when a token has to be renewed, and so never misses the section before that.
-        rarely = service == "sso_oidc"
+        rarely = service in ("sso_oidc", "signin")
         return endpoint_of(service, self.requested, self.config, self.env, self.trust_endpoints, rarely)
 
     def sso_session(self, name: str) -> Profile | None:
@@ -73,14 +75,17 @@ def build(
     trust_endpoints: bool = False,
     before: Mapping[str, str] | None = None,
     mfa_session: bool = True,
+    over: overlay.Overlay = overlay.NOTHING,
+    asked_by: tuple[str, ...] = (),
 ) -> Plan:
     """How *name* gets its credentials, root first.
 
     *region* was asked for and wins over the profile's own, *ambient_region* is what the user had before awsenv;
     *duration* is the seconds asked for on the last AssumeRole; *trust_endpoints* lets tokens go to any host; *before* is
     the environment as it was before awsenv, None where that can't be told; without *mfa_session* a user's keys stay as
-    they are, whatever device the profile names. Raises Config (UnknownProfile, SourceLoop, …) with the file and line, or
-    Usage where *duration* has nothing to apply to.
+    they are, whatever device the profile names; *over* is what the command line puts on top; *asked_by* are the profiles
+    whose credential_process asks awsenv for this one. Raises Config (UnknownProfile, SourceLoop, …) with the file and
+    line, or Usage where *duration*, or something of *over*, has nothing to apply to.
     """
     requested = config.profile(name)
     require_sound(requested)
@@ -91,6 +96,33 @@ def build(
     steps = tuple(claim.step for claim in reversed(claims))
     notes = tuple(note for claim in claims for note in claim.notes)
     notes += tuple(note for profile in profiles for note in config.notes_for(profile.name)) + _comments(profiles, steps)
+    trail = (*asked_by, *(profile.name for profile in profiles))
+    of_wrapped: tuple[Delicate, ...] = ()
+    wrapped = _asked_of_awsenv(steps[0], config, trail)
+    if wrapped is not None:
+        is_all = len(steps) == 1  # else it is the source of what was asked for, which takes the options
+        inner = build(
+            config,
+            wrapped,
+            env=env,
+            session_name=session_name,
+            region=region if is_all else None,
+            ambient_region=ambient_region,
+            duration=duration if is_all else None,
+            trust_endpoints=trust_endpoints,
+            before=before,
+            mfa_session=mfa_session or not is_all,
+            over=over if is_all else overlay.NOTHING,
+            asked_by=trail,
+        )
+        notes += inner.notes
+        if is_all:
+            hidden = _is_ours_alone(config, profiles)
+            return replace(inner, profile=name, region=effective, notes=notes, ours_alone=hidden, wraps=wrapped)
+        steps, of_wrapped = (*inner.steps, *steps[1:]), inner.delicate  # its steps are called where its own lines say
+    if over.role is not None:
+        steps = (*steps, overlay.hop(over, steps, requested, context))
+    steps = overlay.applied(steps, over)
     if duration is not None:
         steps = _with_duration(steps, duration)
     steps, shared = share_mfa(steps)
@@ -98,7 +130,29 @@ def build(
         steps, alone = _own_mfa(steps, requested, context)
         shared += alone
     steps, capped = cap_chained_roles(steps)
-    return Plan(name, effective, steps, notes + shared + capped, _is_ours_alone(config, profiles))
+    return Plan(
+        name,
+        effective,
+        steps,
+        notes + shared + capped,
+        _is_ours_alone(config, profiles),
+        network_of(requested, env),
+        tuple(dict.fromkeys((*of_wrapped, *needs_trust(steps, requested, config, env)))),
+    )
+
+
+def _asked_of_awsenv(root: Step, config: AwsConfig, trail: tuple[str, ...]) -> str | None:
+    """The profile that the program of *root* would ask awsenv for: we are awsenv, and start no process for it."""
+    name = wrapping.target(root.command) if isinstance(root, CredentialProcess) else None
+    if name is None or not isinstance(root, CredentialProcess):
+        return None
+    if name in trail:
+        shown = " → ".join(show(each) for each in (*trail[trail.index(name) :], name))
+        raise Config(f"the program asks awsenv for its own profile: {shown}", root.where, "it must name another one")
+    if not config.has(name):
+        error = config.unknown(name)
+        raise UnknownProfile(f"this program asks awsenv for it: {error.what}", root.where, error.hint)
+    return name
 
 
 def _chain(config: AwsConfig, profile: Profile, context: PlanContext) -> tuple[list[Claim], list[Profile]]:
@@ -171,7 +225,9 @@ def _with_duration(steps: tuple[Step, ...], seconds: int) -> tuple[Step, ...]:
     for i in range(len(steps) - 1, -1, -1):
         step = steps[i]
         if isinstance(step, AssumeRole | TokenFileRole | GithubRole):
-            return (*steps[:i], replace(step, seconds=seconds), *steps[i + 1 :])
+            kept = tuple(setting for setting in step.settings if setting.key != "duration_seconds")
+            said = Setting("--duration", str(seconds), COMMAND_LINE)
+            return (*steps[:i], replace(step, seconds=seconds, settings=(*kept, said)), *steps[i + 1 :])
     last = steps[-1]
     raise Usage(
         f'--duration has nothing to apply to: "{last.profile}" assumes no role by itself',
@@ -184,8 +240,9 @@ def share_mfa(steps: tuple[Step, ...]) -> tuple[tuple[Step, ...], tuple[Note, ..
     """One code for every role behind a device: it buys the user a session, and that one assumes them.
 
     Where it can't, the code goes along with AssumeRole, and a note says why. A role that is assumed with such a session
-    gets an hour: AWS counts that as chaining, though its guide names roles alone (github.com/99designs/aws-vault, issues
-    351 and 867). Where it did not, nothing would be lost by an hour that is asked for, or AWS's default.
+    gets an hour: so says AWS's knowledge center (repost.aws/knowledge-center/iam-role-chaining-limit, and the error that
+    many trackers quote), though its guide calls only role to role chaining. For more, the code goes along, which is right
+    under both readings; where there is no such limit, nothing is lost by an hour that is asked for, or AWS's default.
     """
     shared: list[Step] = []
     notes: list[Note] = []

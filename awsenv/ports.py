@@ -5,24 +5,35 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from awsenv.model import (
+    AS_IT_COMES,
+    AccessKey,
     Account,
     Credentials,
     DeviceCode,
+    LoginSession,
+    LoginToken,
+    Network,
     Origin,
     Refusal,
     Registration,
+    SessionPolicy,
     SsoSession,
     SsoToken,
+    TokenT,
     Trouble,
     Where,
 )
 
 if TYPE_CHECKING:
+    from awsenv.clock import ServerClock
     from awsenv.store import Store
     from awsenv.world import World
+
+
+_KeptT = TypeVar("_KeptT", contravariant=True)
 
 
 class AwsApi(Protocol):
@@ -38,6 +49,9 @@ class AwsApi(Protocol):
         external_id: str | None,
         mfa_serial: str | None,
         mfa_code: str | None,
+        source_identity: str | None,
+        tags: Sequence[tuple[str, str]],
+        policy: SessionPolicy,
         region: str | None,
         endpoint: str | None,
     ) -> Credentials:
@@ -50,6 +64,7 @@ class AwsApi(Protocol):
         role_arn: str,
         session_name: str,
         seconds: int | None,
+        policy: SessionPolicy,
         region: str | None,
         endpoint: str | None,
     ) -> Credentials:
@@ -100,6 +115,17 @@ class AwsApi(Protocol):
         """CreateToken with the refresh token; TokenRejected where AWS refuses it for good. One request, not repeated, given
         up after *seconds*; Unanswered where the token may be spent."""
 
+    def login_base(self, session: LoginSession, region: str) -> str:
+        """The URL of AWS Sign-In in *region*, without a path; raises Config where that is none."""
+
+    def new_login(
+        self, session: LoginSession, region: str, *, client_id: str, code: str, verifier: str, redirect_uri: str
+    ) -> LoginToken:
+        """CreateOAuth2Token with the code that a login brought, and a new key that what follows is bound to."""
+
+    def renew_login(self, token: LoginToken, session: LoginSession, seconds: float) -> LoginToken:
+        """CreateOAuth2Token with the refresh token; as `renew_token`."""
+
     def caller(self, credentials: Credentials, *, region: str | None, endpoint: str | None) -> tuple[str, str, str]:
         """STS GetCallerIdentity: (account id, ARN, user id)."""
 
@@ -126,6 +152,12 @@ class AwsApi(Protocol):
     def regions(self) -> Mapping[str, tuple[str, ...]]:
         """Every partition's regions, as botocore lists them."""
 
+    def access_keys(self, credentials: Credentials, *, region: str | None) -> list[AccessKey]:
+        """IAM's list of the access keys of the user whose credentials these are; Denied where he may not ask.
+
+        When each was last used is left out where he may not ask that.
+        """
+
     def account_alias(self, credentials: Credentials, *, region: str | None) -> str | None:
         """IAM's alias of the account; None where there is none or the caller may not ask."""
 
@@ -135,6 +167,9 @@ class Asker(Protocol):
 
     def is_present(self) -> bool:
         """Whether there is a terminal to ask on."""
+
+    def is_hook(self) -> bool:
+        """Whether a prompt's hook is behind this: a person types something else, and knows nothing of it."""
 
     def has_codes(self) -> bool:
         """Whether MFA codes come on stdin (`--mfa-stdin`), and nobody is asked for them."""
@@ -180,21 +215,24 @@ class Browser(Protocol):
         """Whether a browser took *url*: by the session's own *command*, else by what the person and the system have."""
 
 
-class Successor(Protocol):
+class Successor(Protocol[_KeptT]):
     """Room on the disk, already there, for a token that is about to be issued."""
 
-    def keep(self, token: SsoToken) -> None:
+    def keep(self, token: _KeptT) -> None:
         """Write *token* in AWS's format and put it in the old one's place."""
 
 
-class TokenCache(Protocol):
-    """AWS's own folder of Identity Center tokens, shared with the AWS CLI and the SDKs."""
+class TokenCache(Protocol[TokenT]):
+    """A folder of AWS's own with the tokens of logins, shared with the AWS CLI and the SDKs."""
 
-    def load(self, key: str) -> SsoToken | None:
-        """The token named after *key* (sso-session name or start URL); None where there is none that can be read."""
+    def load(self, key: str) -> TokenT | None:
+        """The token named after *key* (see Session.key); None where there is none that can be read."""
 
-    def login_id(self, token: SsoToken) -> str:
+    def login_id(self, token: TokenT) -> str:
         """What stays the same while one login is renewed, and differs between logins. Never the token itself."""
+
+    def is_login_of_ours(self, token: TokenT, seen: TokenT) -> bool:
+        """Whether *token* is certain to be of another login than *seen*, and no mere renewal of it."""
 
     def locked(
         self,
@@ -205,20 +243,11 @@ class TokenCache(Protocol):
     ) -> AbstractContextManager[bool]:
         """One process at a time per session; yields whether the lock is ours. See store.lock."""
 
-    def successor(self, key: str, anew: bool = False) -> AbstractContextManager[Successor]:
+    def successor(self, key: str, anew: bool = False) -> AbstractContextManager[Successor[TokenT]]:
         """Prove that a new token can be kept; raises Storage where it can't. *anew*: nothing of the old file stays."""
 
     def drop(self, key: str) -> None:
         """Remove the token's file."""
-
-    def registration(self, session: SsoSession, with_callback: bool) -> Registration | None:
-        """The client registration that we or the AWS CLI kept, of the one kind or the other; None for none."""
-
-    def keep_registration(self, session: SsoSession, registration: Registration) -> None:
-        """Keep it for the next login."""
-
-    def drop_registration(self, session: SsoSession) -> None:
-        """Forget it."""
 
     def trouble(self, key: str) -> Trouble | None:
         """The last renewal's failure, if it failed."""
@@ -232,17 +261,30 @@ class TokenCache(Protocol):
     def may_start_worker(self, key: str, now: float, pause: float) -> bool:
         """Whether nobody renews the session or has started a worker for it in the last *pause* seconds; notes that we do."""
 
-    def is_void(self, token: SsoToken) -> bool:
+    def is_void(self, token: TokenT) -> bool:
         """Whether AWS has already turned down this access token before its time."""
 
-    def mark_void(self, token: SsoToken) -> None:
+    def mark_void(self, token: TokenT) -> None:
         """Remember that."""
 
-    def is_dead(self, token: SsoToken) -> bool:
+    def is_dead(self, token: TokenT) -> bool:
         """Whether AWS has already refused to renew exactly this one."""
 
-    def mark_dead(self, token: SsoToken) -> None:
+    def mark_dead(self, token: TokenT) -> None:
         """Remember that, so that nobody asks again."""
+
+
+class SsoTokenCache(TokenCache[SsoToken], Protocol):
+    """Identity Center's, with what else lies in that folder."""
+
+    def registration(self, session: SsoSession, with_callback: bool) -> Registration | None:
+        """The client registration that we or the AWS CLI kept, of the one kind or the other; None for none."""
+
+    def keep_registration(self, session: SsoSession, registration: Registration) -> None:
+        """Keep it for the next login."""
+
+    def drop_registration(self, session: SsoSession) -> None:
+        """Forget it."""
 
     def refusal(self, token: SsoToken, name: str, now: float) -> Refusal | None:
         """What AWS answered in the last minute when *token* was used for *name*, if that was a no."""
@@ -307,10 +349,11 @@ class Runner(Protocol):
 
 
 class Trust(Protocol):
-    """Which files may start programs."""
+    """Which files may start programs, and what else is not anybody's."""
 
-    def require(self, origin: Origin, program: str, where: Where) -> None:
-        """Raise Config, saying how to trust the file, unless it is the user's alone, or was trusted as it was read."""
+    def require(self, origin: Origin, deed: str, where: Where) -> None:
+        """Raise Config ("this file may not *deed*"), saying how to trust the file, unless it is the user's alone, or was
+        trusted as it was read."""
 
 
 class Ports(Protocol):
@@ -321,11 +364,15 @@ class Ports(Protocol):
     @property
     def aws(self) -> AwsApi: ...
     @property
+    def clock(self) -> ServerClock: ...
+    @property
     def asker(self) -> Asker: ...
     @property
     def browser(self) -> Browser: ...
     @property
-    def tokens(self) -> TokenCache: ...
+    def tokens(self) -> SsoTokenCache: ...
+    @property
+    def logins(self) -> TokenCache[LoginToken]: ...
     @property
     def files(self) -> Files: ...
     @property
@@ -341,22 +388,29 @@ class Ports(Protocol):
 class _Real:
     """The real outside. Each property imports what it needs on first use."""
 
-    def __init__(self, world: World, store: Store) -> None:
+    def __init__(self, world: World, store: Store, network: Network) -> None:
         self._world = world
         self._store = store
+        self._network = network
         self.now = world.clock
 
     @cached_property
     def aws(self) -> AwsApi:
         from awsenv.aws import Aws  # botocore is 17x a bare interpreter; only a miss pays
 
-        return Aws(self._world)
+        return Aws(self._world, self.clock, self._network)
+
+    @cached_property
+    def clock(self) -> ServerClock:
+        from awsenv.clock import ServerClock
+
+        return ServerClock(self._store, self.now, self._world.started)
 
     @cached_property
     def asker(self) -> Asker:
         from awsenv.terminal import Terminal
 
-        return Terminal(self._world.env, self._world.mfa_on_stdin)
+        return Terminal(self._world.env, self._world.mfa_on_stdin, self._world.unattended)
 
     @cached_property
     def browser(self) -> Browser:
@@ -365,10 +419,16 @@ class _Real:
         return SystemBrowser(self._world.env)
 
     @cached_property
-    def tokens(self) -> TokenCache:
+    def tokens(self) -> SsoTokenCache:
         from awsenv.tokens import AwsTokenCache
 
         return AwsTokenCache(self._world.sso_cache_dir, self._store, self.now)
+
+    @cached_property
+    def logins(self) -> TokenCache[LoginToken]:
+        from awsenv.login_tokens import LoginTokenCache
+
+        return LoginTokenCache(self._world.login_cache_dir, self._store, self.now)
 
     @cached_property
     def files(self) -> Files:
@@ -395,7 +455,7 @@ class _Real:
         from awsenv.terminal import Terminal
 
         seconds = lambda: read_settings(self._world.settings_path).process_timeout  # noqa: E731
-        return Programs(self._world.env, seconds, Terminal(self._world.env).lent)
+        return Programs(self._world.env, seconds, Terminal(self._world.env, unattended=self._world.unattended).lent)
 
     @cached_property
     def trust(self) -> Trust:
@@ -404,6 +464,6 @@ class _Real:
         return gate(self._world)
 
 
-def real(world: World, store: Store) -> Ports:
-    """The ports onto the real AWS, terminal and disk."""
-    return _Real(world, store)
+def real(world: World, store: Store, network: Network = AS_IT_COMES) -> Ports:
+    """The ports onto the real AWS, terminal and disk; *network* is how a profile wants AWS reached."""
+    return _Real(world, store, network)

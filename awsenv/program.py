@@ -25,13 +25,18 @@ class Program:
 
     def check(self, profile: str, ports: Ports) -> None:
         """Raise Config unless it may be started, and is not what has started us."""
-        ports.trust.require(self.origin, self.name, self.where)
+        ports.trust.require(self.origin, starting(self.name), self.where)
         ports.runner.check(profile, self.where)
 
     def printed(self, profile: str, ports: Ports) -> bytes:
         """What it prints; it is checked again: whatever comes between, no program is run without that."""
         self.check(profile, ports)
         return ports.runner.answer(self.command, profile, self.where)
+
+
+def starting(program: str) -> str:
+    """What a file does that names *program*, as the Trust port calls it."""
+    return f"start a program ({show(program)})"
 
 
 def words(setting: Setting) -> tuple[str, ...]:

@@ -14,11 +14,12 @@ _FIELD = re.compile(rf"\{{({'|'.join(LABEL_FIELDS)})\}}")
 
 @dataclass(frozen=True)
 class Shown:
-    """*kind* is the class (`prod`, …) or None; *fields* what the segment shows, in order."""
+    """*kind* is the class (`prod`, …) or None; *fields* what the segment shows, in order; *renews*: shells renew it."""
 
     label: str
     kind: str | None = None
     fields: tuple[str, ...] = FIELDS
+    renews: bool = True
 
 
 def shown_for(lease: Lease, settings: Settings) -> Shown:
@@ -35,7 +36,12 @@ def shown_for(lease: Lease, settings: Settings) -> Shown:
     # An access key has no role, and its account is known to AWS alone: half a label would be a lie.
     complete = all(parts[name] for name in wanted if name in ("account", "role"))
     text = _FIELD.sub(lambda found: parts[found[1]], settings.label) if complete else lease.profile
-    return Shown(harmless(text.strip() or lease.profile), kind, settings.fields)
+    # Whatever the label is made of, and however long it is: a session that may do less than its role says so.
+    mark = f" {lease.narrowed}" if lease.narrowed else ""
+    label = harmless(text.strip() or lease.profile)[: WIDTH - len(mark)] + mark
+    # Last, where the hooks look for it: it is no part of the segment.
+    fields = (*settings.fields, "tab") if settings.tab else settings.fields
+    return Shown(label, kind, fields, settings.refresh_automatically)
 
 
 def harmless(text: str) -> str:

@@ -72,6 +72,12 @@ def without_block(text: str) -> str | None:
     return None if ours["memo"] == MADE and not before + rest else before + rest
 
 
+def loading_block(text: str) -> int | None:
+    """The number of the line in our block that loads awsenv; None where there is no block."""
+    found = _BLOCK.search(text)
+    return text.count("\n", 0, text.index(f"\n{END}", found.start())) + 1 if found else None
+
+
 def stray_marker(text: str) -> int | None:
     """The number of the first line that is a marker of ours without being part of a whole block."""
     whole = [(found.start(), found.end()) for found in _BLOCK.finditer(text)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 
+from awsenv import shelf
 from awsenv.errors import AwsenvError, Interrupted, Storage
 from awsenv.model import Credentials, Plan, Step
 from awsenv.ports import Ports
@@ -21,6 +22,7 @@ class Resolved:
     credentials: Credentials
     reused: bool
     notes: tuple[str, ...] = ()
+    trouble: AwsenvError | None = None  # why they were not renewed, though that was due
 
 
 def chain_keys(plan: Plan, ports: Ports) -> list[str]:
@@ -35,8 +37,8 @@ def chain_keys(plan: Plan, ports: Ports) -> list[str]:
     return keys
 
 
-def resolve(plan: Plan, store: Store, ports: Ports, *, fresh: bool = False) -> Resolved:
-    """Credentials for *plan*; with *fresh*, all anew.
+def resolve(plan: Plan, store: Store, ports: Ports, *, fresh: bool = False, early: bool = False) -> Resolved:
+    """Credentials for *plan*; with *fresh*, all anew; *early*: renewed before an SDK would ask again (shelf.early).
 
     Inside the renewal window they are renewed; where that fails, what is stored is served, with a note, while it has a
     minute left. Raises what the step that failed raised.
@@ -45,7 +47,7 @@ def resolve(plan: Plan, store: Store, ports: Ports, *, fresh: bool = False) -> R
     stored = [store.get(key) if step.stored else None for key, step in zip(keys, plan.steps, strict=True)]
     last = stored[-1]
     try:
-        return _walk(plan, keys, stored, store, ports, fresh)
+        return _walk(plan, keys, stored, store, ports, fresh, early)
     except Interrupted:
         raise
     except AwsenvError as error:
@@ -53,21 +55,31 @@ def resolve(plan: Plan, store: Store, ports: Ports, *, fresh: bool = False) -> R
         if fresh or last is None or last.expires_at is None or last.expires_at - now < LEAST:
             raise
         note = f"could not renew ({error.what}); what is stored is good for {left(last.expires_at - now)}"
-        return Resolved(last, True, (note,))
+        return Resolved(last, True, (note,), error)
 
 
 def _walk(
-    plan: Plan, keys: list[str], stored: list[Credentials | None], store: Store, ports: Ports, fresh: bool
+    plan: Plan,
+    keys: list[str],
+    stored: list[Credentials | None],
+    store: Store,
+    ports: Ports,
+    fresh: bool,
+    early: bool,
 ) -> Resolved:
     credentials: Credentials | None = None
     start = 0
     if not fresh:
         for i in range(len(stored) - 1, -1, -1):
             found = stored[i]
-            if found is not None and found.is_fresh(ports.now()):
+            is_last = i == len(stored) - 1
+            if found is not None and _is_fresh(found, ports.now(), early and is_last):
                 start, credentials = i + 1, found
                 break
     reused = start == len(plan.steps)
+    if not reused:
+        for each in plan.delicate:
+            ports.trust.require(each.origin, each.deed, each.where)
     for step in plan.steps[start:]:
         step.check(ports)
     notes: list[str] = []
@@ -78,6 +90,12 @@ def _walk(
         reused = reused and not step.stored
     assert credentials is not None, "a plan has at least one step"
     return Resolved(credentials, reused, tuple(notes))
+
+
+def _is_fresh(found: Credentials, now: float, early: bool) -> bool:
+    if early and found.expires_at is not None and found.refresh_at is not None:
+        return found.is_fresh(now) and now < shelf.early(found.expires_at, found.refresh_at, found.issued_at)
+    return found.is_fresh(now)
 
 
 def _fetch(

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
+from awsenv import place
 from awsenv.model import Problem, Where
 
 FIELDS = ("class", "label", "region", "left")
 LONGEST_PROCESS = 3600  # seconds
 LOGINS = ("ask", "always", "never")
 LABEL_FIELDS = ("profile", "account", "role", "region", "class")
+PICKERS = ("auto", "fzf", "own")
+GUARDS = ("confirm", "name", "no")
+_ALIAS = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")  # what TOML takes without quotes, and no option
 _CLASS_NAME = re.compile(r"[a-z][a-z0-9-]{0,15}")
 
 TEMPLATE = """\
@@ -26,16 +30,37 @@ prod = ["*prod*"]
 staging = ["*stag*"]
 dev = ["*dev*"]
 
+# What is asked at the terminal before `use` and `exec` become one of a class: confirm (y or n), or name, the profile's.
+[guard]
+# prod = "confirm"
+
 # Names for account ids, shown in their place.
 [accounts]
 # 111111111111 = "billing"
 
+# Short names for profiles, wherever a profile is named: `awsenv use p`. A profile of the same name wins.
+[aliases]
+# p = "piyo-prod"
+
+[picker]                                         # `awsenv use` without a name
+program = "auto"                                 # auto (fzf, where it is installed), fzf, or own
+
 [prompt]
 label = "{account}/{role}"                       # of {profile} {account} {role} {region} {class}
 fields = ["class", "label", "region", "left"]    # what the segment shows, in this order; [] turns it off
+tab = false                                      # say prod in the terminal's tab: its colour in iTerm2, elsewhere its title
 
 [login]
 when_needed = "ask"                              # when a login has ended, at a terminal: ask, always (log in), or never
+
+[refresh]
+automatic = true                                 # renew at a prompt or before a command what is about to expire
+
+[place]                                          # folders that are for an identity: see `awsenv here`
+when_entering = "offer"                          # offer (a line that says what to type), switch (by what is stored), or off
+
+[places]                                         # such folders, beside those with a .awsenv: a profile, and its options
+# "~/work/acme" = "acme-dev --read-only"
 
 [browsers]                                       # what opens a login or the console, by sso-session (%s is the address)
 # corp = "firefox -P corp"
@@ -44,7 +69,7 @@ when_needed = "ask"                              # when a login has ended, at a 
 timeout = 60                                     # seconds that a credential_process may take
 
 [trust]
-allow_endpoint_override = false                  # let Identity Center tokens go to hosts that are not AWS's
+allow_endpoint_override = false                  # let the tokens of a login go to hosts that are not AWS's
 files = []                                       # AWS config files of yours elsewhere than in ~/.aws, which may start programs
 """
 
@@ -54,10 +79,17 @@ class Settings:
     """What is in force. *origins* maps a value's dotted name to the line that set it; what is absent is a default."""
 
     classes: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    guards: Mapping[str, str] = field(default_factory=dict)  # class → confirm or name
     accounts: Mapping[str, str] = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    picker: str = "auto"
     label: str = "{account}/{role}"
     fields: tuple[str, ...] = FIELDS
+    tab: bool = False
     login_when_needed: str = "ask"
+    refresh_automatically: bool = True
+    when_entering: str = "offer"
+    places: Mapping[str, str] = field(default_factory=dict)  # path as it is written → profile and options
     browsers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     process_timeout: float = 60.0
     allow_endpoint_override: bool = False
@@ -106,9 +138,15 @@ class _Reader:
         default = Settings()
         known = {
             "classes": None,
+            "guard": None,
             "accounts": None,
-            "prompt": ("label", "fields"),
+            "aliases": None,
+            "picker": ("program",),
+            "prompt": ("label", "fields", "tab"),
             "login": ("when_needed",),
+            "refresh": ("automatic",),
+            "place": ("when_entering",),
+            "places": None,
             "browsers": None,
             "process": ("timeout",),
             "trust": ("allow_endpoint_override", "files"),
@@ -127,10 +165,17 @@ class _Reader:
                         )
         return Settings(
             classes=self._classes(),
+            guards=self._guards(),
             accounts=self._accounts(),
+            aliases=self._aliases(),
+            picker=self._choice("picker", "program", PICKERS),
             label=self._label(default.label),
             fields=self._fields(default.fields),
+            tab=self._flag("prompt", "tab"),
             login_when_needed=self._choice("login", "when_needed", LOGINS),
+            refresh_automatically=self._flag("refresh", "automatic", default.refresh_automatically),
+            when_entering=self._choice("place", "when_entering", place.MODES),
+            places=self._places(),
             browsers=self._browsers(),
             process_timeout=self._seconds("process", "timeout", default.process_timeout),
             allow_endpoint_override=self._flag("trust", "allow_endpoint_override"),
@@ -155,6 +200,23 @@ class _Reader:
                 classes.append((name, tuple(patterns)))
         return tuple(classes)
 
+    def _guards(self) -> dict[str, str]:
+        """By class. One that can't be read asks all the same: who wrote it wants to be asked."""
+        guards = {}
+        for name, way in self._section("guard").items():
+            if name not in self._section("classes"):
+                self._mistake("guard", name, f'there is no class {name}: [classes] {name} = ["*{name}*"]')
+            elif way not in GUARDS:
+                self._mistake(
+                    "guard", name, f"{name} takes one of {', '.join(GUARDS)}; until then you are asked: confirm"
+                )
+                guards[name] = GUARDS[0]
+            else:
+                self._note("guard", name)
+                if way != "no":
+                    guards[name] = way
+        return guards
+
     def _accounts(self) -> dict[str, str]:
         accounts = {}
         for number, name in self._section("accounts").items():
@@ -164,6 +226,17 @@ class _Reader:
                 self._note("accounts", number)
                 accounts[number] = name
         return accounts
+
+    def _aliases(self) -> dict[str, str]:
+        aliases = {}
+        for alias, profile in self._section("aliases").items():
+            if not (_ALIAS.fullmatch(alias) and isinstance(profile, str) and profile):
+                what = 'an alias takes letters, digits, _ and -, and the name of a profile: p = "piyo-prod"'
+                self._mistake("aliases", alias, what)
+            else:
+                self._note("aliases", alias)
+                aliases[alias] = profile
+        return aliases
 
     def _label(self, default: str) -> str:
         label = self._section("prompt").get("label", default)
@@ -188,11 +261,11 @@ class _Reader:
         self._note("prompt", "fields")
         return tuple(dict.fromkeys(fields))
 
-    def _flag(self, section: str, key: str) -> bool:
-        value = self._section(section).get(key, False)
+    def _flag(self, section: str, key: str, default: bool = False) -> bool:
+        value = self._section(section).get(key, default)
         if not isinstance(value, bool):
             self._mistake(section, key, f"{key} takes true or false")
-            return False
+            return default
         self._note(section, key)
         return value
 
@@ -220,6 +293,24 @@ class _Reader:
             return choices[0]
         self._note(section, key)
         return str(value)
+
+    def _places(self) -> dict[str, str]:
+        places = {}
+        for path, line in self._section("places").items():
+            if path[:1] not in ("/", "~") or not isinstance(line, str):
+                what = (
+                    'a place takes a whole path and a profile with its options: "~/work/acme" = "acme-dev --read-only"'
+                )
+                self._mistake("places", path, what)
+                continue
+            try:
+                place.parse(line)
+            except ValueError as error:
+                self._mistake("places", path, f"{path}: {error}")
+            else:
+                self._note("places", path)
+                places[path] = line
+        return places
 
     def _browsers(self) -> dict[str, tuple[str, ...]]:
         browsers = {}
@@ -274,13 +365,32 @@ def _words(command: object) -> tuple[str, ...]:
         return ()
 
 
+def void_aliases(settings: Settings, is_profile: Callable[[str], bool]) -> list[Problem]:
+    """A mistake for each alias that says nothing: a profile has that name, or none has the one that it stands for."""
+    found = []
+    for alias, profile in settings.aliases.items():
+        where = settings.origins[f"aliases.{alias}"]
+        if is_profile(alias):
+            found.append(Problem(where, f"the alias {alias} is void: a profile has that name"))
+        elif not is_profile(profile):
+            found.append(Problem(where, f'the alias {alias} is void: there is no profile "{profile}"'))
+    return found
+
+
 def rows(settings: Settings) -> list[tuple[str, str, str]]:
     """(name, value, where it came from) of everything in force, for `awsenv settings`."""
     found = [(f"classes.{name}", " ".join(patterns)) for name, patterns in settings.classes]
+    found += [(f"guard.{name}", way) for name, way in settings.guards.items()]
     found += [(f"accounts.{number}", name) for number, name in settings.accounts.items()]
+    found += [(f"aliases.{alias}", profile) for alias, profile in settings.aliases.items()]
+    found.append(("picker.program", settings.picker))
     found.append(("prompt.label", settings.label))
     found.append(("prompt.fields", " ".join(settings.fields) or "(off)"))
+    found.append(("prompt.tab", str(settings.tab).lower()))
     found.append(("login.when_needed", settings.login_when_needed))
+    found.append(("refresh.automatic", str(settings.refresh_automatically).lower()))
+    found.append(("place.when_entering", settings.when_entering))
+    found += [(f"places.{path}", line) for path, line in settings.places.items()]
     found += [(f"browsers.{session}", " ".join(words)) for session, words in settings.browsers.items()]
     found.append(("process.timeout", f"{settings.process_timeout:g}"))
     found.append(("trust.allow_endpoint_override", str(settings.allow_endpoint_override).lower()))

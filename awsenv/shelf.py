@@ -2,18 +2,24 @@
 
 Text formats, one fact a line, tab-separated; a path or name with a control character is never written to them.
 
-    index/NAME   awsenv 1 | profile P | inputs … | file P FINGERPRINT | chain K | key K | region R or * |
-                 set NAME VALUE | slice NAME FILE OFFSET LENGTH | said TEXT
-    keys/K       awsenv 1 EXPIRES REFRESH ISSUED (epoch seconds, or -), then NAME=VALUE, variables as they are exported
+    index/NAME   awsenv 1 | profile P | inputs … | options O, if any | file P FINGERPRINT | chain K | key K |
+                 without NAME | region R or * | set NAME VALUE | slice NAME FILE OFFSET LENGTH | guard ask, if any |
+                 said TEXT
+    keys/K       awsenv 1 EXPIRES REFRESH ISSUED STARTED (epoch seconds by this machine's clock, or -; STARTED is when the
+                 machine was started), then NAME=VALUE, variables as they are exported
 """
 
 import os
 import sys
+import time
 
 from awsenv import variables
 
 FORMAT = "awsenv 1"
 LARGEST = 1 << 20  # bytes; nothing of ours is larger
+# botocore asks a credential_process again, before each request, for credentials that have less than 15 minutes left
+# (credentials.RefreshableCredentials); the other SDKs begin later.
+SDK_WINDOW = 960.0  # seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,6 +51,17 @@ def is_ours(path: str) -> bool:
     except OSError:
         return False
     return about.st_mode & 0o170077 == 0o040000 and about.st_uid == os.geteuid()
+
+
+def user_folder(env: "Mapping[str, str]", kind: str) -> "str | None":
+    """Our folder for *kind*, `config` or `state`, where platformdirs puts it; None without a home."""
+    home = env.get("HOME", "")
+    if sys.platform == "darwin":
+        return f"{home}/Library/Application Support/awsenv" if home.startswith("/") else None
+    base = env.get({"config": "XDG_CONFIG_HOME", "state": "XDG_STATE_HOME"}[kind]) or ""
+    if not base.startswith("/"):
+        base = home + {"config": "/.config", "state": "/.local/state"}[kind] if home.startswith("/") else ""
+    return f"{base}/awsenv" if base else None
 
 
 def _is_tmpfs(path: str) -> bool:
@@ -88,7 +105,24 @@ def index_name(request: "Use") -> "str | None":
         for byte in request.profile.encode("utf-8", "surrogateescape")
     )
     name = f"{safe}@{request.region or ''}@{request.duration or ''}@{request.mode}"
+    if request.over:
+        from binascii import crc32  # rare: nobody else pays
+
+        # It tells files apart; whether one answers the request, its header says.
+        name += f"@{crc32(_options(request).encode()):08x}"
     return name if len(name) <= 200 else None
+
+
+def _options(request: "Use") -> str:
+    from awsenv import spelling
+
+    return spelling.text(request.over)
+
+
+def header(request: "Use", env: "Mapping[str, str]") -> str:
+    """How the index of *request* begins: all that makes it the answer to exactly this."""
+    text = f"{FORMAT}\nprofile\t{request.profile}\ninputs\t{inputs(env)}\n"
+    return f"{text}options\t{_options(request)}\n" if request.over else text
 
 
 def config_paths(env: "Mapping[str, str]") -> "tuple[str, str]":
@@ -122,12 +156,12 @@ def stat_of(path: str) -> "os.stat_result | None":
 
 
 def parse_entry(text: "str | None") -> "tuple[list[float | None], list[tuple[str, str]]] | None":
-    """([expires, refresh at, issued], variables) of an entry's text; None where it isn't one. Times: epoch seconds, UTC."""
+    """([expires, refresh at, issued, started], variables) of an entry's text; None where it isn't one. Epoch seconds."""
     if not text:
         return None
     first, *lines = text[:-1].split("\n")
     head = first.split(" ")
-    if head[:2] != FORMAT.split(" ") or len(head) != 5:
+    if head[:2] != FORMAT.split(" ") or len(head) not in (5, 6):  # STARTED came later
         return None
     pairs = [line.partition("=") for line in lines]
     assign = [(name, value) for name, equals, value in pairs if equals]
@@ -136,10 +170,44 @@ def parse_entry(text: "str | None") -> "tuple[list[float | None], list[tuple[str
     if assign[-1][0] != STORED[-1]:
         return None  # cut short at the end of a line: nothing is synced to the disk, so a crash can leave that
     try:
-        times = [None if part == "-" else float(part) for part in head[2:]]
+        times = [None if part == "-" else float(part) for part in (*head[2:], "-")[:4]]
     except ValueError:
         return None
     return times, assign
+
+
+def uptime() -> float:
+    """Seconds since the machine was started, asleep or awake: nobody can set this clock."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+def set_back(started: "float | None", started_now: float) -> float:
+    """By how many seconds the clock has been set back since the machine was *started* at that time; 0.0 where it wasn't.
+
+    A clock that was set forward looks like another start of the machine, and harms nobody: what is kept ends sooner.
+    """
+    by = started - started_now if started is not None else 0.0
+    return by if by > CLOCK_JITTER else 0.0
+
+
+def is_due(times: "list[float | None]", now: float, started_now: float) -> bool:
+    """Whether an entry of these *times* is due for renewal, or the clock was set back since and they say nothing."""
+    _, refresh_at, issued, started = times
+    if issued is not None and issued > now + CLOCK_JITTER:
+        return True
+    return (refresh_at is not None and now >= refresh_at) or set_back(started, started_now) > 0
+
+
+CLOCK_JITTER = 60.0  # seconds; a clock that is being kept right is moved by less at a time
+
+
+def early(expires: float, refresh_at: float, issued: "float | None") -> float:
+    """When renewal begins for a program that asks ahead of time, as AWS's SDKs do. Times: epoch seconds, UTC.
+
+    Never in the first half of a lifetime: then each answer would cost a renewal.
+    """
+    lifetime = expires - issued if issued is not None else 3600.0
+    return min(refresh_at, expires - min(SDK_WINDOW, lifetime / 2))
 
 
 STORED = (

@@ -61,30 +61,35 @@ class NoStore:
 
 
 class FileStore:
-    """The store in files."""
+    """The store in files. *started* says when the machine was started, by its clock: without it, a clock that was set back
+    goes unnoticed."""
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, started: Callable[[], float] | None = None) -> None:
         self.root = root
+        self._started = started
 
     def get(self, key: str) -> Credentials | None:
         entry = shelf.parse_entry(shelf.read_private(self._path(key)))
         if entry is None:
             return None
-        (expires, _, issued), pairs = entry
+        (expires, _, issued, started), pairs = entry
         values = dict(pairs)
+        # Its times are by the clock as it was; here they are by the clock as it is.
+        by = shelf.set_back(started, self._started()) if self._started is not None else 0.0
         if "AWS_ACCESS_KEY_ID" not in values or "AWS_SECRET_ACCESS_KEY" not in values:
             return None
         return Credentials(
             values["AWS_ACCESS_KEY_ID"],
             values["AWS_SECRET_ACCESS_KEY"],
             values.get("AWS_SESSION_TOKEN"),
-            issued_at=issued,
-            expires_at=expires,
+            issued_at=issued if issued is None else issued - by,
+            expires_at=expires if expires is None else expires - by,
             account_id=values.get("AWS_ACCOUNT_ID"),
         )
 
     def put(self, key: str, credentials: Credentials) -> None:
-        times = (credentials.expires_at, credentials.refresh_at, credentials.issued_at)
+        started = self._started() if self._started is not None else None
+        times = (credentials.expires_at, credentials.refresh_at, credentials.issued_at, started)
         head = " ".join([shelf.FORMAT, *("-" if t is None else repr(float(t)) for t in times)])
         lines = [head, *(f"{name}={value}" for name, value in credentials.variables())]
         if any(c < " " for line in lines for c in line):
@@ -136,7 +141,7 @@ class FileStore:
         return f"{self.root}/keys/{key}"
 
 
-def open_store(root: str | None) -> tuple[Store, str | None]:
+def open_store(root: str | None, started: Callable[[], float] | None = None) -> tuple[Store, str | None]:
     """The store at *root*, made where it is missing, and what is wrong with it, in one line, where it can't be used."""
     if root is None:
         return NoStore(), "there is no folder to keep credentials in (HOME is not set): nothing is kept"
@@ -147,7 +152,7 @@ def open_store(root: str | None) -> tuple[Store, str | None]:
         if (error.hint or "").startswith("chmod"):
             error.hint = f"chmod -R go-rwx {word(root)}"  # one open folder is seldom alone
         return NoStore(), f"{error.what}: nothing is kept" + (f" (fix: {error.hint})" if error.hint else "")
-    return FileStore(root), None
+    return FileStore(root, started), None
 
 
 def make_folder(path: str) -> None:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from awsenv import turn
 from awsenv.errors import Interrupted, LoginNeeded, Usage
-from awsenv.text import show
+from awsenv.text import for_terminal, has_utf8, show
 
 _TRIES = 3
 _LONGEST_LINE = 256  # bytes; a code is six
@@ -28,19 +28,34 @@ _LINK_TERMS = ("xterm-kitty", "xterm-ghostty", "alacritty", "foot", "wezterm")
 
 
 class Terminal:
-    """The Asker port; *env* says what the terminal can. With *codes_on_stdin* an MFA code is a line of stdin."""
+    """The Asker port; *env* says what the terminal can. With *codes_on_stdin* an MFA code is a line of stdin.
 
-    def __init__(self, env: Mapping[str, str] = MappingProxyType({}), codes_on_stdin: bool = False) -> None:
+    *unattended*: there is nobody to ask, whatever terminal there is.
+    """
+
+    def __init__(
+        self,
+        env: Mapping[str, str] = MappingProxyType({}),
+        codes_on_stdin: bool = False,
+        unattended: bool = False,
+    ) -> None:
         self._env = env
         self._codes_on_stdin = codes_on_stdin
+        self._unattended = unattended
 
     def is_present(self) -> bool:
         """Whether /dev/tty opens: it doesn't without a controlling terminal."""
+        if self._unattended:
+            return False
         try:
             os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
         except OSError:
             return False
         return True
+
+    def is_hook(self) -> bool:
+        """Whether it was started by a prompt's hook (AWSENV_HOOK)."""
+        return bool(self._env.get("AWSENV_HOOK"))
 
     def terminal(self) -> str:
         """The session that the terminal leads (setsid), as one of 64: all processes on one terminal share it.
@@ -51,6 +66,8 @@ class Terminal:
 
     def is_in_charge(self) -> bool:
         """Whether there is a terminal, and we are in its foreground: a background job must not ask."""
+        if self._unattended:
+            return False
         try:
             descriptor = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)
         except OSError:
@@ -90,6 +107,8 @@ class Terminal:
         """Six digits, asked for until they are six; raises LoginNeeded without a terminal, Interrupted on Ctrl-C or Ctrl-D."""
         if self._codes_on_stdin:
             return _code_on_stdin(profile)
+        if self._unattended:
+            raise LoginNeeded(f'"{profile}" needs an MFA code, and nobody can be asked for it here')
         try:
             descriptor = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
         except OSError:
@@ -153,7 +172,7 @@ class Terminal:
         if link is not None and self._has_links():
             # OSC 8; the id keeps one link together where the terminal wraps it.
             lines = lines.replace(link, f"\033]8;id=awsenv;{link}\033\\{link}\033]8;;\033\\")
-        _to_stderr(lines)
+        _to_stderr(for_terminal(lines, self._env))
 
     def show_qr(self, url: str) -> None:
         """*url* for a phone's camera, where stderr is a terminal that has the room and the characters."""
@@ -172,10 +191,7 @@ class Terminal:
             _to_stderr("".join(f"  \033[97;40m{row}\033[0m\n" for row in rows))
 
     def _has_utf8(self) -> bool:
-        env = self._env
-        if env.get("LANG") in ("C", "POSIX") and not env.get("LC_ALL"):
-            return False  # an LC_CTYPE beside it is Python's own doing (PEP 538)
-        return "utf" in (env.get("LC_ALL") or env.get("LC_CTYPE") or env.get("LANG") or "").lower()
+        return has_utf8(self._env)
 
     def _has_links(self) -> bool:
         env = self._env

@@ -1,5 +1,9 @@
 """Words for people: text that is safe to show, the nearest name, a duration. Imports nothing until asked."""
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 
 def show(text: str, limit: int = 120) -> str:
     """*text* as it may reach a terminal: what isn't printable (ESC, C1, bidi, line separators) is written as its escape.
@@ -11,6 +15,27 @@ def show(text: str, limit: int = 120) -> str:
     if len(text) <= limit:
         return text
     return text[: limit // 2 - 1] + "…" + text[-(limit - limit // 2) :]
+
+
+# Our own signs, for a terminal that knows ASCII alone. What is in people's names is left as it is.
+_SIGNS = str.maketrans({"·": "-", "─": "-", "→": ">", "…": "...", "≠": "!=", "–": "-", "—": "-", "’": "'"})
+
+
+def for_terminal(text: str, env: "Mapping[str, str]") -> str:
+    """*text* with our signs in ASCII where the locale of *env* says that it is not UTF-8, as `LANG=C` does.
+
+    Where no variable says anything, as in most containers, the terminal in front of it is a modern one.
+    """
+    says = env.get("LC_ALL") or env.get("LANG") or env.get("LC_CTYPE")
+    return text if text.isascii() or not says or has_utf8(env) else text.translate(_SIGNS)
+
+
+def has_utf8(env: "Mapping[str, str]") -> bool:
+    """Whether the locale of *env* says UTF-8."""
+    if not env.get("LC_ALL") and env.get("LANG") in ("C", "POSIX") and env.get("LC_CTYPE") in ("C.UTF-8", "C.utf8"):
+        return False  # that LC_CTYPE is Python's own doing (PEP 538)
+    locale = (env.get("LC_ALL") or env.get("LC_CTYPE") or env.get("LANG") or "").lower()
+    return "utf" in locale
 
 
 def _escaped(character: str) -> str:

@@ -1,4 +1,4 @@
-"""TokenCache: AWS's own folder of Identity Center tokens, read and written in AWS's format: one login serves all."""
+"""TokenCache: a folder of AWS's own with the tokens of logins, read and written in AWS's format: one login serves all."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from typing import Generic
 
 from awsenv import shelf
 from awsenv.errors import Storage
-from awsenv.model import Refusal, Registration, SsoSession, SsoToken, Trouble, rfc3339
+from awsenv.model import Refusal, Registration, SsoSession, SsoToken, TokenT, Trouble, rfc3339
 from awsenv.store import FileStore, Place, Store, lock, make_folder, remove, reserved, write_private
 
 _ROOM = 8 << 10  # bytes beyond the old token's size
@@ -46,29 +47,19 @@ def registration_path(folder: str, session: SsoSession) -> str:
     return token_path(folder, json.dumps(asked, sort_keys=True))
 
 
-class _Successor:
-    def __init__(self, place: Place, token_file: dict[str, object]) -> None:
+class _Successor(Generic[TokenT]):
+    def __init__(self, place: Place, written: Callable[[TokenT], dict[str, object]]) -> None:
         self._place = place
-        self._fields = token_file
+        self._written = written
 
-    def keep(self, token: SsoToken) -> None:
-        before = _text(token.raw.get("accessToken"))
-        fields = {
-            **(
-                {LOGIN: _digest(before)} if before is not None else {}
-            ),  # AWS's tools write none; a renewal keeps the name
-            **self._fields,
-            **token.raw,
-            "accessToken": token.access_token,
-            "expiresAt": rfc3339(token.expires_at),
-        }
-        if token.refresh_token is not None:
-            fields["refreshToken"] = token.refresh_token
-        self._place.keep(json.dumps(fields))
+    def keep(self, token: TokenT) -> None:
+        self._place.keep(json.dumps(self._written(token)))
 
 
-class AwsTokenCache:
-    """The TokenCache port over `~/.aws/sso/cache`; locks and marks lie in our own store."""
+class TokenFiles(Generic[TokenT]):
+    """The TokenCache port over a folder of AWS's, less the format of its files; locks and marks lie in our own store."""
+
+    lock_prefix: str
 
     def __init__(self, folder: str, store: Store, now: Callable[[], float]) -> None:
         """*now*: epoch seconds, to compare with the file system's own times."""
@@ -76,9 +67,21 @@ class AwsTokenCache:
         self._now = now
         self._root = store.root if isinstance(store, FileStore) else None
 
-    def load(self, key: str) -> SsoToken | None:
-        fields = self._whole(token_path(self._folder, key))
-        return _token(fields) if fields else None
+    def path(self, key: str) -> str:
+        """The file of the token that is named after *key*."""
+        raise NotImplementedError
+
+    def read(self, fields: dict[str, object]) -> TokenT | None:
+        """The token of such a file; None where it is none."""
+        raise NotImplementedError
+
+    def written(self, token: TokenT, before: dict[str, object]) -> dict[str, object]:
+        """The fields of *token*'s file in the place of one with those of *before*: what we don't know, stays."""
+        raise NotImplementedError
+
+    def load(self, key: str) -> TokenT | None:
+        fields = self._whole(self.path(key))
+        return self.read(fields) if fields else None
 
     def _whole(self, path: str) -> dict[str, object] | None:
         """The file's fields. The AWS CLI writes in place, and a reader can see half a file: it is read again before it is none.
@@ -100,13 +103,6 @@ class AwsTokenCache:
         about = shelf.stat_of(path)
         return about is not None and abs(self._now() - about.st_mtime) < 1.0
 
-    def login_id(self, token: SsoToken) -> str:
-        """The name that we gave the login, and keep as it is renewed; a token of AWS's own tools is a login by itself.
-
-        Not the client registration: that serves one login after the other, of one person and of another.
-        """
-        return _text(token.raw.get(LOGIN)) or _digest(token.access_token)
-
     @contextmanager
     def locked(
         self,
@@ -118,12 +114,12 @@ class AwsTokenCache:
         if self._root is None:
             yield True
             return
-        with lock(f"{self._root}/locks/sso-{_digest(key)}", wait, is_done, on_wait) as is_ours:
+        with lock(f"{self._root}/locks/{self.lock_prefix}{digest(key)}", wait, is_done, on_wait) as is_ours:
             yield is_ours
 
     @contextmanager
-    def successor(self, key: str, anew: bool = False) -> Iterator[_Successor]:
-        path = token_path(self._folder, key)
+    def successor(self, key: str, anew: bool = False) -> Iterator[_Successor[TokenT]]:
+        path = self.path(key)
         make_folder(self._folder)
         if not os.access(self._folder, os.W_OK | os.X_OK):
             raise Storage(f"can't write in {self._folder}, where the login has to go")
@@ -133,15 +129,114 @@ class AwsTokenCache:
         old = shelf.stat_of(path)
         with reserved(path, (old.st_size if old else 0) + _ROOM) as place:
             _sweep(self._folder)
-            yield _Successor(place, {} if anew else _read(path) or {})
+            before = {} if anew else _read(path) or {}
+            yield _Successor(place, lambda token: self.written(token, before))
 
     def drop(self, key: str) -> None:
-        remove(token_path(self._folder, key))
+        remove(self.path(key))
+
+    def trouble(self, key: str) -> Trouble | None:
+        text = shelf.read_private(f"{self._root}/marks/wait-{digest(key)}") if self._root is not None else None
+        if text is None:
+            return None
+        try:
+            at, next_attempt, count, kind, what = text.rstrip("\n").split("\t")
+            return Trouble(float(at), float(next_attempt), int(count), kind == "busy", what)
+        except ValueError:
+            return None
+
+    def note_trouble(self, key: str, now: float, what: str, retry_after: float | None, is_busy: bool) -> None:
+        if self._root is None:
+            return
+        before = self.trouble(key)
+        count = before.count + 1 if before is not None and now - before.next_attempt < _LONGEST_WAIT else 1
+        wait = min(_LONGEST_WAIT, max(_SHORTEST_WAIT * 2 ** min(count - 1, 9), retry_after or 0.0))
+        words = " ".join(what.split())
+        line = f"{now!r}\t{now + wait!r}\t{count}\t{'busy' if is_busy else 'silent'}\t{words}\n"
+        _write_mark(f"{self._root}/marks/wait-{digest(key)}", line)
+
+    def clear_trouble(self, key: str) -> None:
+        if self._root is not None:
+            with suppress(Storage):
+                remove(f"{self._root}/marks/wait-{digest(key)}")
+
+    def may_start_worker(self, key: str, now: float, pause: float) -> bool:
+        if self._root is None:
+            return False
+        with self.locked(key, wait=False) as is_ours:
+            if not is_ours:
+                return False
+            path = f"{self._root}/marks/worker-{digest(key)}"
+            text = shelf.read_private(path) or ""
+            if text[:-1].replace(".", "", 1).isdigit() and 0 <= now - float(text) < pause:
+                return False
+            write_private(path, f"{now}\n")
+            return True
+
+    def is_void(self, token: TokenT) -> bool:
+        return self._root is not None and shelf.read_private(self._void(token)) is not None
+
+    def mark_void(self, token: TokenT) -> None:
+        if self._root is not None:
+            _write_mark(self._void(token), "refused\n")
+
+    def _void(self, token: TokenT) -> str:
+        return f"{self._root}/marks/void-{digest(token.access_token)}"
+
+    def is_dead(self, token: TokenT) -> bool:
+        path = self._mark(token)
+        return path is not None and shelf.read_private(path) is not None
+
+    def mark_dead(self, token: TokenT) -> None:
+        path = self._mark(token)
+        if path is not None:
+            _write_mark(path, "refused\n")
+
+    def _mark(self, token: TokenT) -> str | None:
+        if self._root is None or token.refresh_token is None:
+            return None
+        return f"{self._root}/marks/dead-{digest(token.refresh_token)}"
+
+
+class AwsTokenCache(TokenFiles[SsoToken]):
+    """The SsoTokenCache port over `~/.aws/sso/cache`."""
+
+    lock_prefix = "sso-"
+
+    def path(self, key: str) -> str:
+        return token_path(self._folder, key)
+
+    def read(self, fields: dict[str, object]) -> SsoToken | None:
+        return _token(fields)
+
+    def written(self, token: SsoToken, before: dict[str, object]) -> dict[str, object]:
+        renewed = header_text(token.raw.get("accessToken"))
+        fields = {
+            # AWS's tools write none; a renewal keeps the name
+            **({LOGIN: digest(renewed)} if renewed is not None else {}),
+            **before,
+            **token.raw,
+            "accessToken": token.access_token,
+            "expiresAt": rfc3339(token.expires_at),
+        }
+        if token.refresh_token is not None:
+            fields["refreshToken"] = token.refresh_token
+        return fields
+
+    def login_id(self, token: SsoToken) -> str:
+        """The name that we gave the login, and keep as it is renewed; a token of AWS's own tools is a login by itself.
+
+        Not the client registration: that serves one login after the other, of one person and of another.
+        """
+        return header_text(token.raw.get(LOGIN)) or digest(token.access_token)
+
+    def is_login_of_ours(self, token: SsoToken, seen: SsoToken) -> bool:
+        return LOGIN in token.raw and self.login_id(token) != self.login_id(seen)
 
     def registration(self, session: SsoSession, with_callback: bool) -> Registration | None:
         fields = self._whole(registration_path(self._folder, session)) or {}
-        client_id, secret = _text(fields.get("clientId")), _text(fields.get("clientSecret"))
-        expires, scopes, grants = _epoch(fields.get("expiresAt")), fields.get("scopes"), fields.get("grantTypes")
+        client_id, secret = header_text(fields.get("clientId")), header_text(fields.get("clientSecret"))
+        expires, scopes, grants = epoch_of(fields.get("expiresAt")), fields.get("scopes"), fields.get("grantTypes")
         if client_id is None or secret is None or expires is None or "accessToken" in fields:
             return None
         granted = tuple(str(name) for name in grants) if isinstance(grants, list) else ()
@@ -165,63 +260,6 @@ class AwsTokenCache:
     def drop_registration(self, session: SsoSession) -> None:
         remove(registration_path(self._folder, session))
 
-    def trouble(self, key: str) -> Trouble | None:
-        text = shelf.read_private(f"{self._root}/marks/wait-{_digest(key)}") if self._root is not None else None
-        if text is None:
-            return None
-        try:
-            at, next_attempt, count, kind, what = text.rstrip("\n").split("\t")
-            return Trouble(float(at), float(next_attempt), int(count), kind == "busy", what)
-        except ValueError:
-            return None
-
-    def note_trouble(self, key: str, now: float, what: str, retry_after: float | None, is_busy: bool) -> None:
-        if self._root is None:
-            return
-        before = self.trouble(key)
-        count = before.count + 1 if before is not None and now - before.next_attempt < _LONGEST_WAIT else 1
-        wait = min(_LONGEST_WAIT, max(_SHORTEST_WAIT * 2 ** min(count - 1, 9), retry_after or 0.0))
-        words = " ".join(what.split())
-        line = f"{now!r}\t{now + wait!r}\t{count}\t{'busy' if is_busy else 'silent'}\t{words}\n"
-        _write_mark(f"{self._root}/marks/wait-{_digest(key)}", line)
-
-    def clear_trouble(self, key: str) -> None:
-        if self._root is not None:
-            with suppress(Storage):
-                remove(f"{self._root}/marks/wait-{_digest(key)}")
-
-    def may_start_worker(self, key: str, now: float, pause: float) -> bool:
-        if self._root is None:
-            return False
-        with self.locked(key, wait=False) as is_ours:
-            if not is_ours:
-                return False
-            path = f"{self._root}/marks/worker-{_digest(key)}"
-            text = shelf.read_private(path) or ""
-            if text[:-1].replace(".", "", 1).isdigit() and 0 <= now - float(text) < pause:
-                return False
-            write_private(path, f"{now}\n")
-            return True
-
-    def is_void(self, token: SsoToken) -> bool:
-        return self._root is not None and shelf.read_private(self._void(token)) is not None
-
-    def mark_void(self, token: SsoToken) -> None:
-        if self._root is not None:
-            _write_mark(self._void(token), "refused\n")
-
-    def _void(self, token: SsoToken) -> str:
-        return f"{self._root}/marks/void-{_digest(token.access_token)}"
-
-    def is_dead(self, token: SsoToken) -> bool:
-        path = self._mark(token)
-        return path is not None and shelf.read_private(path) is not None
-
-    def mark_dead(self, token: SsoToken) -> None:
-        path = self._mark(token)
-        if path is not None:
-            _write_mark(path, "refused\n")
-
     def refusal(self, token: SsoToken, name: str, now: float) -> Refusal | None:
         text = shelf.read_private(self._refused(token, name)) if self._root is not None else None
         try:
@@ -236,12 +274,7 @@ class AwsTokenCache:
             _write_mark(self._refused(token, name), f"{json.dumps([now, what, hint])}\n")
 
     def _refused(self, token: SsoToken, name: str) -> str:
-        return f"{self._root}/marks/refused-{_digest(f'{token.access_token} {name}')}"
-
-    def _mark(self, token: SsoToken) -> str | None:
-        if self._root is None or token.refresh_token is None:
-            return None
-        return f"{self._root}/marks/dead-{_digest(token.refresh_token)}"
+        return f"{self._root}/marks/refused-{digest(f'{token.access_token} {name}')}"
 
 
 def _write_mark(path: str, line: str) -> None:
@@ -282,21 +315,21 @@ def _read(path: str) -> dict[str, object] | None:
     return fields if isinstance(fields, dict) else {}
 
 
-def _digest(key: str) -> str:
+def digest(key: str) -> str:
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _token(fields: dict[str, object]) -> SsoToken | None:
-    access, expires = _text(fields.get("accessToken")), _epoch(fields.get("expiresAt"))
+    access, expires = header_text(fields.get("accessToken")), epoch_of(fields.get("expiresAt"))
     if access is None or expires is None:
         return None  # a client registration lies in the same folder, and has no token
     return SsoToken(
         access,
         expires,
-        refresh_token=_text(fields.get("refreshToken")),
-        client_id=_text(fields.get("clientId")),
-        client_secret=_text(fields.get("clientSecret")),
-        registration_expires_at=_epoch(fields.get("registrationExpiresAt")),
+        refresh_token=header_text(fields.get("refreshToken")),
+        client_id=header_text(fields.get("clientId")),
+        client_secret=header_text(fields.get("clientSecret")),
+        registration_expires_at=epoch_of(fields.get("registrationExpiresAt")),
         raw=fields,
     )
 
@@ -308,12 +341,12 @@ def renewed(token: SsoToken, access_token: str, expires_at: float, refresh_token
     )
 
 
-def _text(value: object) -> str | None:
+def header_text(value: object) -> str | None:
     """A token, an id or a secret: what could not stand in an HTTP header is none."""
     return value if isinstance(value, str) and value.isascii() and value.isprintable() and value else None
 
 
-def _epoch(value: object) -> float | None:
+def epoch_of(value: object) -> float | None:
     """`2026-11-22T19:52:44Z`, or `…UTC` as old CLIs wrote, as epoch seconds."""
     if not isinstance(value, str):
         return None

@@ -13,15 +13,16 @@ import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from awsenv import shelf
+from awsenv import place, shelf
 from awsenv.config import AwsConfig
 from awsenv.errors import Config, Storage
 from awsenv.model import Origin, Setting, Where
 from awsenv.store import make_private_folder, remove, write_private
-from awsenv.text import show, word
+from awsenv.text import word
 from awsenv.world import World
 
 EXECUTABLE = ("credential_process", "mfa_process")  # the keys whose value is a command
+DELICATE = ("endpoint_url", "ca_bundle")  # who answers for AWS: see network.py
 _OWN = (".aws/config", ".aws/credentials")
 _MOST_LINKS = 40  # as Linux has it
 
@@ -43,8 +44,8 @@ class Gate:
         self._folder = folder
         self._named = named
 
-    def require(self, origin: Origin, program: str, where: Where) -> None:
-        """Raise Config unless the file is the user's alone, or was trusted with this very content."""
+    def require(self, origin: Origin, deed: str, where: Where) -> None:
+        """Raise Config unless the file is the user's alone, or was trusted with this very content; *deed*: "start …"."""
         reason = self.stranger(origin.path)
         if reason is None or self.is_trusted(origin):
             return
@@ -52,7 +53,7 @@ class Gate:
         if any(record.path == real for record in self.records()):
             reason = "it has changed since it was trusted"
         raise Config(
-            f"this file may not start a program ({show(program)}) until you trust it: {reason}",
+            f"this file may not {deed} until you trust it: {reason}",
             where,
             f"awsenv trust {word(origin.path)}",
         )
@@ -108,20 +109,22 @@ def origin_of(path: str, data: bytes) -> Origin:
     return Origin(path, hashlib.sha256(data).hexdigest())
 
 
-def commands_in(path: str, data: bytes) -> list[Setting]:
-    """Every line of an AWS config or credentials file that names a command, in order."""
+def commands_in(path: str, data: bytes, keys: Sequence[str] = EXECUTABLE) -> list[Setting]:
+    """Every line of an AWS config or credentials file that names a command, or sets another of *keys*, in order."""
     found: dict[Where, Setting] = {}
     for config in (AwsConfig(data, b"", path, ""), AwsConfig(b"", data, "", path)):
-        for name in config.names():
-            settings = config.profile(name).settings
-            found |= {settings[key].where: settings[key] for key in EXECUTABLE if key in settings}
+        sections = [config.profile(name) for name in config.names()]
+        sections += [s for name in config.section_names("services") if (s := config.section("services", name))]
+        for section in sections:
+            settings = [*section.settings.values()]
+            settings += [inner for setting in settings for inner in config.nested(setting).values()]
+            found |= {setting.where: setting for setting in settings if setting.key in keys}
     return sorted(found.values(), key=lambda setting: setting.where.line)
 
 
 def _name(origin: Origin) -> str:
     """The name of its record: the path is part of it, so that the same text elsewhere is another file."""
-    text = f"{os.path.realpath(origin.path)}\n{origin.digest}"
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+    return place.record_name(origin.path, origin.digest)
 
 
 def _parsed(name: str, text: str | None) -> Record | None:

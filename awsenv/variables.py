@@ -57,7 +57,16 @@ OWN = (
 )
 
 # What the shim sets for one call of the backend; nothing that awsenv starts inherits it.
-WIRE = ("AWSENV_SHIM", "AWSENV_STORE", "AWSENV_PREVIOUS", "AWSENV_STASHED", "AWSENV_CHANGED", "AWSENV_STASH_FD")
+WIRE = (
+    "AWSENV_SHIM",
+    "AWSENV_STORE",
+    "AWSENV_PREVIOUS",
+    "AWSENV_STASHED",
+    "AWSENV_CHANGED",
+    "AWSENV_STASH_FD",
+    "AWSENV_LEFT",
+    "AWSENV_NAMED",
+)
 
 # What a plan depends on besides the config files: the same profile under another of these is another plan.
 PLAN_INPUTS = (
@@ -67,6 +76,8 @@ PLAN_INPUTS = (
     "AWS_ENDPOINT_URL_STS",
     "AWS_ENDPOINT_URL_SSO",
     "AWS_ENDPOINT_URL_SSO_OIDC",
+    "AWS_ENDPOINT_URL_SIGNIN",
+    "AWS_LOGIN_CACHE_DIRECTORY",
     "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
     "AWS_STS_REGIONAL_ENDPOINTS",
     "AWS_USE_FIPS_ENDPOINT",

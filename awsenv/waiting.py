@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from awsenv.model import SsoSession
+from typing import Any
+
+from awsenv.model import Session
 from awsenv.ports import Asker
 
 
 class Waiting:
     """An `on_wait` for a session's lock (store.lock). *owner*: whose person is waited for, None while nobody's is."""
 
-    def __init__(self, session: SsoSession, asker: Asker) -> None:
+    def __init__(self, session: Session[Any], asker: Asker) -> None:
         self._session = session
         self._asker = asker
         self.owner: str | None = None

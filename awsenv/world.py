@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import time
 from collections.abc import Callable, Mapping
@@ -10,6 +11,10 @@ from dataclasses import dataclass
 
 from awsenv import shelf, stash, variables
 from awsenv.errors import Config
+
+
+def _started() -> float:
+    return time.time() - shelf.uptime()
 
 
 @dataclass(frozen=True)
@@ -23,10 +28,12 @@ class World:
     store_root: str | None
     user: str
     clock: Callable[[], float] = time.time
+    started: Callable[[], float] = _started  # when the machine was, by its clock: it changes when that is set
     shell: str | None = None  # which shim asked: bash, zsh, fish
     protocol: str = ""
     kept: bytes | None = None  # what the shell had before awsenv, as its shim keeps it
     mfa_on_stdin: bool = False  # --mfa-stdin: MFA codes are the lines of stdin
+    unattended: bool = False  # a program has started us, and whoever sits at the terminal knows nothing of it
 
     @classmethod
     def current(cls) -> World:
@@ -59,6 +66,15 @@ class World:
     def sso_cache_dir(self) -> str:
         """AWS's folder of Identity Center tokens; AWS's tools have no variable for it."""
         return f"{self.home}/.aws/sso/cache"
+
+    @property
+    def login_cache_dir(self) -> str:
+        """AWS's folder of `aws login` tokens; in its variable, AWS's tools expand `$NAME` and `~`."""
+        named = self.env.get("AWS_LOGIN_CACHE_DIRECTORY")
+        if not named:
+            return f"{self.home}/.aws/login/cache"
+        path = re.sub(r"\$(?:\{(\w+)\}|(\w+))", lambda m: self.env.get(m[1] or m[2], m[0]), named)
+        return f"{self.home}{path[1:]}" if path == "~" or path.startswith("~/") else path
 
     @property
     def settings_path(self) -> str:

@@ -54,6 +54,12 @@ __awsenv_complete_profiles() {
         [[ $credentials == /* ]] || credentials=./$credentials
         \builtin set -- "$@" verbatim=1 "$credentials"
     fi
+    if [[ -z $kind ]]; then
+        config=${XDG_CONFIG_HOME-}
+        [[ $config == /* ]] || config=$home/.config
+        [[ ${OSTYPE-} != darwin* ]] || config="$home/Library/Application Support"
+        [[ ! -f $config/awsenv/config.toml || ! -r $config/awsenv/config.toml ]] || \builtin set -- "$@" aliases=1 "$config/awsenv/config.toml"
+    fi
     (($#)) || \builtin return 0
     # shellcheck disable=SC2016
     AWSENV_PREFIX=$cur AWSENV_DASHES=$dashes AWSENV_KIND=$kind LC_ALL=C \builtin exec awk '
@@ -105,6 +111,16 @@ __awsenv_complete_profiles() {
         }
 
         FNR == 1 { sub(/^\357\273\277/, "") }
+        # The [aliases] of the settings: their names are plain, or they are none.
+        aliases {
+            if (/^[ \t]*\[/) inside = /^[ \t]*\[[ \t]*aliases[ \t]*\]/
+            else if (inside && match($0, /^[ \t]*["\047]?[A-Za-z0-9_][A-Za-z0-9_-]*["\047]?[ \t]*=/)) {
+                name = substr($0, 1, RLENGTH - 1)
+                gsub(/[ \t"\047]/, "", name)
+                if (substr(name, 1, length(prefix)) == prefix && !(name in seen)) print name
+            }
+            next
+        }
         /^[ \t]*\[.*\]/ {
             sub(/^[ \t]*\[/, "")
             name = header($0)
@@ -210,8 +226,9 @@ __awsenv_complete() {
                 --) dashes=yes ;;
                 --region | --duration | --as | --format | --shell | --service) value=$word ;;
                 --role-over | --account | --role) value=$word ;;
+                --session-name | --external-id | --source-identity | --tag | --policy | --policy-arn) value=$word ;;
                 --session | --start-url | --scopes | --profile | --profile-region) value=$word ;;
-                --names) [[ $verb != 'sso import' ]] || value=$word ;; # for `list` it takes none
+                --names) [[ $verb != 'sso import' && $verb != wrap ]] || value=$word ;; # for `list` it takes none
                 -?*) ;;
                 *)
                     case $verb in
@@ -239,8 +256,8 @@ __awsenv_complete() {
     elif [[ -z $dashes && $cur == -* ]]; then
         __awsenv_complete_options
     elif [[ -z $verb ]]; then
-        __awsenv_complete_words use off refresh current whoami login logout sessions console list explain export exec init setup settings trust demo sso
-    elif ((place == 0)); then
+        __awsenv_complete_words use here off refresh region current whoami login logout sessions console list explain export exec init setup settings doctor wrap trust demo sso
+    elif ((place == 0)) || [[ $verb == wrap ]]; then
         case $verb in
             sso) __awsenv_complete_words import add ;;
             'sso import') __awsenv_complete_reply "$(__awsenv_complete_profiles sso-session)" ;;
@@ -250,17 +267,45 @@ __awsenv_complete() {
                     __awsenv_complete_profiles
                 )"
                 ;;
-            use | whoami | console | explain | export | exec)
+            use | whoami | console | explain | export | exec | doctor | wrap)
                 __awsenv_complete_reply "$(
                     [[ $verb != use || -n $cur || -n $dashes ]] || \builtin printf '%s\n' -
                     __awsenv_complete_profiles
                 )"
+                ;;
+            region)
+                value=verb
+                __awsenv_complete_value ''
                 ;;
             init | setup) __awsenv_complete_words bash zsh fish ;;
             trust) \builtin compopt -o default 2>/dev/null || : ;; # bash 3.2 has no compopt; there it is always on
         esac
     fi
     \builtin return 0
+}
+
+# `values` for the verb `region`: those of the partition that the identity in use is in; without one, all but the secret ones.
+__awsenv_complete_partition() {
+    \builtin local region="${AWS_REGION:-${AWS_DEFAULT_REGION-}}" partition word found
+    if [[ -n ${AWSENV_PROFILE-} && -n $region ]]; then
+        values+=(us-iso-east-1 us-iso-west-1 us-isob-east-1 us-isob-west-1 eu-isoe-west-1 us-isof-east-1 us-isof-south-1)
+        found=()
+        __awsenv_complete_partition_of "$region"
+        region=$partition
+        for word in "${values[@]}"; do
+            __awsenv_complete_partition_of "$word"
+            [[ $partition != "$region" ]] || found+=("$word")
+        done
+        values=(${found[@]+"${found[@]}"})
+    fi
+    [[ -n $cur ]] || values=(- "${values[@]}")
+}
+
+__awsenv_complete_partition_of() {
+    case $1 in
+        cn-* | us-gov-* | eusc-* | us-iso* | eu-iso*) partition=${1%-*-*} ;;
+        *) partition='' ;;
+    esac
 }
 
 # The values of the option in `value`, each behind $1 (`--region=` where that is how it was typed).
@@ -271,14 +316,15 @@ __awsenv_complete_value() {
             [[ -n $1 ]] || __awsenv_complete_reply "$(__awsenv_complete_profiles sso-session)"
             \builtin return 0
             ;;
-        --region | --profile-region)
+        --region | --profile-region | verb)
             values=(
                 af-south-1 ap-east-1 ap-east-2 ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-south-1 ap-south-2
                 ap-southeast-1 ap-southeast-2 ap-southeast-3 ap-southeast-4 ap-southeast-5 ap-southeast-6 ap-southeast-7
                 ca-central-1 ca-west-1 eu-central-1 eu-central-2 eu-north-1 eu-south-1 eu-south-2 eu-west-1 eu-west-2
-                eu-west-3 il-central-1 me-central-1 me-south-1 mx-central-1 sa-east-1 us-east-1 us-east-2 us-west-1
-                us-west-2 us-gov-east-1 us-gov-west-1 cn-north-1 cn-northwest-1 eusc-de-east-1
+                eu-west-3 il-central-1 me-central-1 me-south-1 me-west-1 mx-central-1 sa-east-1 sa-west-1 us-east-1
+                us-east-2 us-west-1 us-west-2 us-gov-east-1 us-gov-west-1 cn-north-1 cn-northwest-1 eusc-de-east-1
             )
+            [[ $value != verb ]] || __awsenv_complete_partition
             ;;
         --duration) values=(15m 30m 1h 2h 4h 8h 12h) ;;
         --as) values=(keys profile) ;;
@@ -295,6 +341,14 @@ __awsenv_complete_value() {
                 stepfunctions support transfer trustedadvisor vpc waf workspaces xray
             )
             ;;
+        --policy)
+            \builtin compopt -o default 2>/dev/null || : # bash 3.2 has no compopt; there it is always on
+            \builtin return 0
+            ;;
+        --policy-arn)
+            values=(ReadOnlyAccess SecurityAudit job-function/ViewOnlyAccess PowerUserAccess)
+            values=("${values[@]/#/arn:aws:iam::aws:policy/}")
+            ;;
         --format) values=(env fish json process dotenv powershell github) ;;
         *) \builtin return 0 ;;
     esac
@@ -302,22 +356,28 @@ __awsenv_complete_value() {
 }
 
 __awsenv_complete_options() {
+    # Those over any profile, wherever one's identity is taken.
+    \builtin local over
+    over=(--role --session-name --external-id --source-identity --tag --policy --policy-arn --read-only)
     case $verb in
         '') __awsenv_complete_words --help --version ;;
-        use) __awsenv_complete_words - --region --duration --fresh --as --mfa-stdin --help ;;
+        use) __awsenv_complete_words - --region --duration --fresh --as --mfa-stdin --yes "${over[@]}" --help ;;
         refresh) __awsenv_complete_words --fresh --help ;;
+        region) __awsenv_complete_words - --force --help ;;
         login) __awsenv_complete_words --device --no-browser --fresh --help ;;
         logout) __awsenv_complete_words --all --help ;;
         current | sessions) __awsenv_complete_words --json --help ;;
-        whoami) __awsenv_complete_words --json --mfa-stdin --help ;;
-        console) __awsenv_complete_words --service --region --print --mfa-stdin --help ;;
+        whoami) __awsenv_complete_words --json --mfa-stdin "${over[@]}" --help ;;
+        console) __awsenv_complete_words --service --region --print --mfa-stdin "${over[@]}" --help ;;
         list) __awsenv_complete_words --json --names --help ;;
-        explain) __awsenv_complete_words --json --region --duration --help ;;
-        export) __awsenv_complete_words --format --show --allow-login --region --duration --fresh --mfa-stdin --help ;;
-        exec) __awsenv_complete_words --region --duration --fresh --mfa-stdin -- --help ;;
+        explain) __awsenv_complete_words --json --region --duration "${over[@]}" --help ;;
+        export) __awsenv_complete_words --format --show --allow-login --region --duration --fresh --mfa-stdin "${over[@]}" --help ;;
+        exec) __awsenv_complete_words --region --duration --fresh --mfa-stdin --yes "${over[@]}" -- --help ;;
         init) __awsenv_complete_words --values --help ;;
         setup) __awsenv_complete_words --yes --remove --print --help ;;
         settings) __awsenv_complete_words --json --template --help ;;
+        doctor) __awsenv_complete_words --fix --yes --dry-run --json --help ;;
+        wrap) __awsenv_complete_words --names --remove --prune --yes --dry-run --json --help ;;
         trust) __awsenv_complete_words --list --remove --yes --help ;;
         'sso import')
             __awsenv_complete_words --names --region --role-over --account --role --prune --yes --dry-run --json --help

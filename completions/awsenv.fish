@@ -4,7 +4,7 @@
 # from the two AWS files with fish's own means; no process is started, Python least of all.
 
 # Whether the cursor stands where $argv[1] says, behind one of the verbs $argv[2..] (any, if there are none):
-# `verb`, `option`, `name` (the first word that is no option), `mark` (where `--` may follow) or `command` (behind it).
+# `verb`, `option`, `name` (the first word that is no option; for `wrap` any), `mark` (where `--` may follow) or `command` (behind it).
 function __awsenv_complete_at
     set -l tokens (commandline -opc)
     set -l verb
@@ -20,9 +20,11 @@ function __awsenv_complete_at
             set dashes yes
         else if contains -- "$token" --region --duration --as --format --shell --service --role-over --account --role
             set value yes
+        else if contains -- "$token" --session-name --external-id --source-identity --tag --policy --policy-arn
+            set value yes
         else if contains -- "$token" --session --start-url --scopes --profile --profile-region
             set value yes
-        else if test "$token" = --names -a "$verb" = 'sso import' # for `list` it takes none
+        else if test "$token" = --names; and contains -- "$verb" wrap 'sso import' # for `list` it takes none
             set value yes
         else if string match -q -- '-?*' "$token"
             continue
@@ -43,7 +45,7 @@ function __awsenv_complete_at
         case option
             test $dashes = no
         case name
-            test $words -eq 0; and not contains -- $verb$dashes execyes demoyes
+            test $words -eq 0 -o "$verb" = wrap; and not contains -- $verb$dashes execyes demoyes
         case mark
             test $dashes = no; and test $verb = demo -o $words -gt 0
         case command
@@ -96,7 +98,20 @@ function __awsenv_complete_profiles
     __awsenv_complete_unquote second $odd | string match -r -- "^$start.*"
     set odd (string match -rag -- "$header(?!$whole)(.*\].*)" $credentials)
     __awsenv_complete_unquote whole $odd | string match -r -- "^$start.*"
+    __awsenv_complete_aliases
     return 0
+end
+
+# The [aliases] of the settings, one a line, each with what it stands for.
+function __awsenv_complete_aliases
+    set -l file $HOME/.config
+    string match -q '/*' -- "$XDG_CONFIG_HOME"; and set file $XDG_CONFIG_HOME
+    # macOS, told by a folder that is nowhere else: uname would be a process.
+    test -d "$HOME/Library/Application Support"; and set file "$HOME/Library/Application Support"
+    test -f $file/awsenv/config.toml -a -r $file/awsenv/config.toml; or return 0
+    read -lz text <$file/awsenv/config.toml
+    set -l inside (string match -rg -- '(?s)(?:^|\n)[ \t]*\[[ \t]*aliases[ \t]*\](.*?)(?:\n[ \t]*\[|$)' "$text" | string collect)
+    string replace -rf -- '^[ \t]*["\']?([A-Za-z0-9_][A-Za-z0-9_-]*)["\']?[ \t]*=[ \t]*["\']?([!#-&(-~]*).*' '$1\t$2' (string split \n -- "$inside")
 end
 
 # The names of the [sso-session] sections, one a line.
@@ -113,6 +128,33 @@ function __awsenv_complete_sessions
     set -l headers (string match -rag -- '(?m)^\x{feff}?[ \t]*\[(sso-session.*\].*)' $config)
     __awsenv_complete_unquote second $headers | string match -r -- "^$start.*"
     return 0
+end
+
+# Every region, one a line, but for those of the secret partitions.
+function __awsenv_complete_every_region
+    string join \n -- af-south-1 ap-east-1 ap-east-2 ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-south-1 ap-south-2 \
+        ap-southeast-1 ap-southeast-2 ap-southeast-3 ap-southeast-4 ap-southeast-5 ap-southeast-6 ap-southeast-7 \
+        ca-central-1 ca-west-1 eu-central-1 eu-central-2 eu-north-1 eu-south-1 eu-south-2 eu-west-1 eu-west-2 eu-west-3 \
+        il-central-1 me-central-1 me-south-1 me-west-1 mx-central-1 sa-east-1 sa-west-1 us-east-1 us-east-2 us-west-1 \
+        us-west-2 us-gov-east-1 us-gov-west-1 cn-north-1 cn-northwest-1 eusc-de-east-1
+end
+
+# The regions of the partition that the identity in use is in; without one, all.
+function __awsenv_complete_regions
+    set -l names (__awsenv_complete_every_region)
+    set -l own $AWS_REGION $AWS_DEFAULT_REGION
+    if test -z "$AWSENV_PROFILE" -o -z "$own[1]"
+        string join \n -- $names
+        return
+    end
+    set -a names us-iso-east-1 us-iso-west-1 us-isob-east-1 us-isob-west-1 eu-isoe-west-1 us-isof-east-1 us-isof-south-1
+    set -l elsewhere '^(cn-|us-gov-|eusc-|us-iso[a-z]?-|eu-iso[a-z]?-)'
+    set -l begin (string match -rg -- $elsewhere $own[1])
+    if test -n "$begin"
+        string match -- "$begin*" $names
+    else
+        string match -rv -- $elsewhere $names
+    end
 end
 
 # The file $argv[1], else ~/.aws/$argv[2]; false unless it is a regular file that can be read (a FIFO would block).
@@ -177,11 +219,13 @@ complete -c awsenv -f
 complete -c awsenv -n '__awsenv_complete_at option' -l help -d 'Show help'
 complete -c awsenv -n '__awsenv_complete_at verb' -l version -d 'Show the version'
 complete -c awsenv -n '__awsenv_complete_at verb' -a use -d 'Make this shell an identity'
+complete -c awsenv -n '__awsenv_complete_at verb' -a here -d 'Make this shell what its folder is for'
 complete -c awsenv -n '__awsenv_complete_at verb' -a off -d 'Put back what was there before awsenv'
 complete -c awsenv -n '__awsenv_complete_at verb' -a refresh -d 'Renew the credentials of this shell where that is due'
+complete -c awsenv -n '__awsenv_complete_at verb' -a region -d 'Show or change the region of this shell'
 complete -c awsenv -n '__awsenv_complete_at verb' -a current -d 'Show who this shell is, from its variables alone'
 complete -c awsenv -n '__awsenv_complete_at verb' -a whoami -d 'Ask AWS who these credentials are'
-complete -c awsenv -n '__awsenv_complete_at verb' -a login -d 'Log in to IAM Identity Center'
+complete -c awsenv -n '__awsenv_complete_at verb' -a login -d 'Log in to IAM Identity Center, or as aws login does'
 complete -c awsenv -n '__awsenv_complete_at verb' -a logout -d 'End a login, and all that came from it'
 complete -c awsenv -n '__awsenv_complete_at verb' -a sessions -d 'Show every login, how long it lasts, and what hangs on it'
 complete -c awsenv -n '__awsenv_complete_at verb' -a console -d 'Open the AWS web console as a profile'
@@ -192,11 +236,13 @@ complete -c awsenv -n '__awsenv_complete_at verb' -a exec -d 'Become a command t
 complete -c awsenv -n '__awsenv_complete_at verb' -a init -d 'Print what loads awsenv into a shell'
 complete -c awsenv -n '__awsenv_complete_at verb' -a setup -d 'Load awsenv into every new shell from now on'
 complete -c awsenv -n '__awsenv_complete_at verb' -a settings -d 'Show the settings of awsenv itself'
+complete -c awsenv -n '__awsenv_complete_at verb' -a doctor -d 'Find what is wrong, and say what to write instead'
+complete -c awsenv -n '__awsenv_complete_at verb' -a wrap -d 'Write profiles that ask awsenv for others'
 complete -c awsenv -n '__awsenv_complete_at verb' -a trust -d 'Let a config file elsewhere start the programs that it names'
-complete -c awsenv -n '__awsenv_complete_at verb' -a sso -d 'Identity Center in the AWS config file'
+complete -c awsenv -n '__awsenv_complete_at verb' -a sso -d 'Write profiles of IAM Identity Center'
 complete -c awsenv -n '__awsenv_complete_at verb' -a demo -d 'Try it all in a throw-away home with a fake AWS'
 
-complete -c awsenv -n '__awsenv_complete_at name use whoami login logout console explain export exec' -a '(__awsenv_complete_profiles)'
+complete -c awsenv -n '__awsenv_complete_at name use whoami login logout console explain export exec doctor wrap' -a '(__awsenv_complete_profiles)'
 complete -c awsenv -n '__awsenv_complete_at name login logout' -a '(__awsenv_complete_sessions)'
 complete -c awsenv -n '__awsenv_complete_at name use' -a - -d 'The identity before this one'
 complete -c awsenv -n '__awsenv_complete_at name sso' -a import -d 'Write every account and role of a login as profiles'
@@ -207,11 +253,10 @@ complete -c awsenv -n '__awsenv_complete_at name trust' -F
 complete -c awsenv -n '__awsenv_complete_at mark exec demo' -a -- -d 'The command follows'
 complete -c awsenv -n '__awsenv_complete_at command exec demo' -a '(__awsenv_complete_command)'
 
-set -l regions af-south-1 ap-east-1 ap-east-2 ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-south-1 ap-south-2 \
-    ap-southeast-1 ap-southeast-2 ap-southeast-3 ap-southeast-4 ap-southeast-5 ap-southeast-6 ap-southeast-7 \
-    ca-central-1 ca-west-1 eu-central-1 eu-central-2 eu-north-1 eu-south-1 eu-south-2 eu-west-1 eu-west-2 eu-west-3 \
-    il-central-1 me-central-1 me-south-1 mx-central-1 sa-east-1 us-east-1 us-east-2 us-west-1 us-west-2 \
-    us-gov-east-1 us-gov-west-1 cn-north-1 cn-northwest-1 eusc-de-east-1
+set -l regions (__awsenv_complete_every_region)
+complete -c awsenv -n '__awsenv_complete_at name region' -a '(__awsenv_complete_regions)'
+complete -c awsenv -n '__awsenv_complete_at name region' -a - -d 'The region before this one'
+complete -c awsenv -n '__awsenv_complete_at option region' -l force -d 'One that awsenv does not know, or of elsewhere'
 complete -c awsenv -n '__awsenv_complete_at option use explain export exec' -l region -x -a "$regions" -d "Region, instead of the profile's own"
 set -l services acm amplify apigateway appconfig apprunner appsync athena autoscaling backup batch bedrock billing \
     cloudformation cloudfront cloudshell cloudtrail cloudwatch codeartifact codebuild codecommit codedeploy \
@@ -226,8 +271,19 @@ complete -c awsenv -n '__awsenv_complete_at option console' -l print -d 'Print t
 complete -c awsenv -n '__awsenv_complete_at option use explain export exec' -l duration -x -k -a '15m 30m 1h 2h 4h 8h 12h' -d 'Length of the last role'
 complete -c awsenv -n '__awsenv_complete_at option use refresh export exec' -l fresh -d 'Get new credentials, whatever is stored'
 complete -c awsenv -n '__awsenv_complete_at option use whoami console export exec' -l mfa-stdin -d 'Read the MFA code from stdin'
+complete -c awsenv -n '__awsenv_complete_at option use exec' -l yes -d "Don't ask, whatever the settings guard"
+# Those over any profile, wherever one's identity is taken.
+set -l policies arn:aws:iam::aws:policy/{ReadOnlyAccess,SecurityAudit,job-function/ViewOnlyAccess,PowerUserAccess}
+complete -c awsenv -n '__awsenv_complete_at option use whoami console explain export exec' -l role -x -d 'Assume this role, too, with what the profile is'
+complete -c awsenv -n '__awsenv_complete_at option use whoami console explain export exec' -l session-name -x -d "Name of the last role's session"
+complete -c awsenv -n '__awsenv_complete_at option use whoami console explain export exec' -l external-id -x -d "What the last role's trust policy asks for"
+complete -c awsenv -n '__awsenv_complete_at option use whoami console explain export exec' -l source-identity -x -d 'Who is behind it, for every record AWS keeps'
+complete -c awsenv -n '__awsenv_complete_at option use whoami console explain export exec' -l tag -x -d 'Session tag, may be repeated'
+complete -c awsenv -n '__awsenv_complete_at option use whoami console explain export exec' -l policy -r -F -d 'No more than the policy in this file allows'
+complete -c awsenv -n '__awsenv_complete_at option use whoami console explain export exec' -l policy-arn -x -a "$policies" -d 'No more than this managed policy allows'
+complete -c awsenv -n '__awsenv_complete_at option use whoami console explain export exec' -l read-only -d 'Look, and change nothing'
 complete -c awsenv -n '__awsenv_complete_at option use' -l as -x -a 'keys\t"The credentials themselves" profile\t"AWS_PROFILE only"' -d 'What the shell gets'
-complete -c awsenv -n '__awsenv_complete_at option current whoami sessions list explain settings' -l json -d 'Print JSON'
+complete -c awsenv -n '__awsenv_complete_at option current whoami sessions list explain settings doctor wrap' -l json -d 'Print JSON'
 complete -c awsenv -n '__awsenv_complete_at option list' -l names -d 'Names only, one a line'
 complete -c awsenv -n '__awsenv_complete_at option export' -l format -x -a 'env fish json process dotenv powershell github' -d 'Format to print'
 complete -c awsenv -n '__awsenv_complete_at option export' -l show -d 'Put secrets on the screen'
@@ -241,6 +297,14 @@ complete -c awsenv -n '__awsenv_complete_at option setup' -l yes -d "Don't ask"
 complete -c awsenv -n '__awsenv_complete_at option setup' -l remove -d 'Take it out again'
 complete -c awsenv -n '__awsenv_complete_at option setup' -l print -d 'Print the lines, change nothing'
 complete -c awsenv -n '__awsenv_complete_at option settings' -l template -d 'A file to start from'
+complete -c awsenv -n '__awsenv_complete_at option doctor' -l fix -d 'Mend what is safe to mend, after a diff'
+complete -c awsenv -n '__awsenv_complete_at option doctor' -l yes -d "Don't ask"
+complete -c awsenv -n '__awsenv_complete_at option doctor' -l dry-run -d 'Show the diff, change nothing'
+complete -c awsenv -n '__awsenv_complete_at option wrap' -l names -x -a '"{profile}-awsenv" "awsenv-{profile}"' -d 'How wrapped ones are called'
+complete -c awsenv -n '__awsenv_complete_at option wrap' -l remove -d 'Take them out again'
+complete -c awsenv -n '__awsenv_complete_at option wrap' -l prune -d 'Remove those whose profile is no more'
+complete -c awsenv -n '__awsenv_complete_at option wrap' -l yes -d "Don't ask"
+complete -c awsenv -n '__awsenv_complete_at option wrap' -l dry-run -d 'Show the change, make none'
 complete -c awsenv -n '__awsenv_complete_at option trust' -l list -d 'Show what is trusted'
 complete -c awsenv -n '__awsenv_complete_at option trust' -l remove -d 'Trust it no more'
 complete -c awsenv -n '__awsenv_complete_at option trust' -l yes -d "Don't ask"

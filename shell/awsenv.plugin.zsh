@@ -5,4 +5,5 @@
 # Quoted words for the reason that awsenv.zsh gives.
 
 \builtin typeset -g +x "__awsenv_completions=${${(%):-%x}:A:h:h}/completions"
-\builtin source "${${(%):-%x}:A:h}/awsenv.zsh"
+\builtin typeset -g +x "__awsenv_shell=${${(%):-%x}:A:h}"
+\builtin source "$__awsenv_shell/awsenv.zsh"

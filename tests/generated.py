@@ -7,6 +7,7 @@ from random import Random
 
 NAMES = ("default", "a", "b", "c", "d", "sp ace", "é")
 SESSIONS = ("s1", "s2", "sp ess")
+LOGINS = ("arn:aws:iam::111111111111:user/me", "arn:aws:sts::222222222222:assumed-role/Ops/me")
 START_URLS = ("https://d-1.awsapps.com/start", "https://d-2.awsapps.com/start#/")
 ARNS = tuple(f"arn:aws:iam::{n * 12}:role/{role}" for n in "12" for role in ("Ops", "path/Dev"))
 FOREIGN = "https://evil.example"
@@ -279,7 +280,8 @@ class _Maker:
                 {"web_identity_token_file": "/var/token"},
                 self.credential_source(),
                 self.credential_source(),
-                {"login_session": "arn:aws:iam::111111111111:user/me"},
+                {"login_session": LOGINS[0]},
+                {"login_session": LOGINS[1]},
             )
         )
 

@@ -31,11 +31,12 @@ from awsenv.plan import build
 from awsenv.sources.assume_role import HOUR, AssumeRole
 from awsenv.sources.credential_process import CredentialProcess
 from awsenv.sources.credential_source import ContainerRole, EnvironmentKeys, InstanceRole
+from awsenv.sources.login import ConsoleLogin
 from awsenv.sources.mfa_session import MfaSession
 from awsenv.sources.sso import SsoRole
 from awsenv.sources.static import StaticKeys
 from awsenv.sources.web_identity import TokenFileRole
-from tests.generated import HOME, SESSIONS, START_URLS, Case
+from tests.generated import HOME, LOGINS, SESSIONS, START_URLS, Case
 
 UNNAMED = "awsenv-unnamed"
 NO_SECTION = "services names a section that is not there"
@@ -43,7 +44,7 @@ LATER = datetime.now(UTC) + timedelta(days=1)
 
 
 class Root(NamedTuple):
-    """*what*: keys, sso, process, web identity, environment, container, instance. *own* is the service's own endpoint override."""
+    """*what*: keys, sso, login, process, web identity, environment, container, instance. *own* is the service's own endpoint override."""
 
     what: str
     about: tuple[str | None, ...] = ()
@@ -85,12 +86,20 @@ class Theirs:
         self._known: dict[str, tuple[Root, tuple[Hop, ...]]] = {}
         for key in (*SESSIONS, *START_URLS):
             self._write_token(key)
+        for arn in LOGINS:
+            self._write_login(arn)
 
     def _write_token(self, key: str) -> None:
         token = {"accessToken": f"token of {key}", "expiresAt": LATER.strftime("%Y-%m-%dT%H:%M:%SZ")}
         token |= {"startUrl": "https://d-1.awsapps.com/start", "region": "eu-west-1"}
         name = hashlib.sha1(key.encode()).hexdigest()
         (self._folder / f"{name}.json").write_text(json.dumps(token))
+
+    def _write_login(self, arn: str) -> None:
+        keys = {"accessKeyId": self._mint(Root("login", (arn,))), "secretAccessKey": "s", "sessionToken": "t"}
+        keys |= {"accountId": "111111111111", "expiresAt": LATER.strftime("%Y-%m-%dT%H:%M:%SZ")}
+        token = {"accessToken": keys, "refreshToken": "r", "dpopKey": "k", "clientId": "c"}
+        (self._folder / f"{hashlib.sha256(arn.encode()).hexdigest()}.json").write_text(json.dumps(token))
 
     def answers(self, case: Case, as_the_cli: bool = False) -> dict[str, Answer]:
         """Who botocore is as each profile of *case*; *as_the_cli*: with one cache for all, as the AWS CLI has on its disk."""
@@ -103,6 +112,8 @@ class Theirs:
             patch.dict("os.environ", env),
             patch.object(botocore.credentials.SSOProvider, "_SSO_TOKEN_CACHE_DIR", str(self._folder)),
             patch.object(botocore.tokens.SSOTokenProvider, "_SSO_TOKEN_CACHE_DIR", str(self._folder)),
+            patch.object(botocore.credentials, "EC", object()),  # without awscrt it would not even read the file
+            patch.object(botocore.credentials, "get_login_token_cache_directory", lambda: str(self._folder)),
             patch.object(botocore.credentials.ProcessProvider, "_retrieve_credentials_using", self._by_process),
             patch.object(botocore.credentials.FileWebIdentityTokenLoader, "__call__", _web_token),
             patch.object(botocore.credentials.ContainerProvider, "load", lambda _: container),
@@ -274,6 +285,8 @@ def _root(plan: Plan, files: dict[str, bytes], env: dict[str, str]) -> Root:
             token = f"token in {AwsFiles().absolute(step.token_file)}"
         length = str(step.seconds) if step.seconds else None
         return Root("web identity", (step.role_arn, given, token, length), step.endpoint)
+    if isinstance(step, ConsoleLogin):
+        return Root("login", (step.session.arn,))
     assert isinstance(step, SsoRole)
     return Root(
         "sso",

@@ -154,6 +154,7 @@ class Shell:
             "__awsenv_main": str(self.stub.main),
             "__awsenv_store": str(self.stub.store),
             "__awsenv_completions": str(ROOT / "completions"),
+            "__awsenv_shell": str(ROOT / "shell"),
         }
         self.shim = (ROOT / "shell" / DIALECTS[self.family].file).read_text()
         if name == "bash-old":

@@ -179,7 +179,7 @@ def said(case: Case, name: str, mine: Answer, theirs: Answer | None) -> str:
 def check_cache_keys(case: Case, theirs: Theirs) -> int:
     """Assert that no two principals share a store key; returns for how many profiles the AWS CLI's cache gets that wrong."""
     ports = Mock()
-    ports.tokens.load.return_value = None
+    ports.tokens.load.return_value = ports.logins.load.return_value = None
     ports.files.absolute = AwsFiles().absolute
     ports.machine = Here(case.env)
     owners: dict[str, object] = {}

@@ -21,8 +21,10 @@ SHELLS = tuple(FILES)
 
 VERBS = {
     "use",
+    "here",
     "off",
     "refresh",
+    "region",
     "current",
     "whoami",
     "login",
@@ -36,27 +38,37 @@ VERBS = {
     "init",
     "setup",
     "settings",
+    "doctor",
+    "wrap",
     "trust",
     "demo",
     "sso",
 }
+# Those over any profile, of every verb that takes an identity.
+OVER = {
+    "--role", "--session-name", "--external-id", "--source-identity", "--tag", "--policy", "--policy-arn", "--read-only"
+}  # fmt: skip
 OPTIONS = {
-    "use": {"--region", "--duration", "--fresh", "--as", "--mfa-stdin"},
+    "use": {"--region", "--duration", "--fresh", "--as", "--mfa-stdin", "--yes"} | OVER,
+    "here": set(),
     "off": set(),
     "refresh": {"--fresh"},
+    "region": {"--force"},
     "current": {"--json"},
-    "whoami": {"--json", "--mfa-stdin"},
+    "whoami": {"--json", "--mfa-stdin"} | OVER,
     "login": {"--device", "--no-browser", "--fresh"},
     "logout": {"--all"},
     "sessions": {"--json"},
-    "console": {"--service", "--region", "--print", "--mfa-stdin"},
+    "console": {"--service", "--region", "--print", "--mfa-stdin"} | OVER,
     "list": {"--json", "--names"},
-    "explain": {"--json", "--region", "--duration"},
-    "export": {"--format", "--show", "--allow-login", "--region", "--duration", "--fresh", "--mfa-stdin"},
-    "exec": {"--region", "--duration", "--fresh", "--mfa-stdin"},
+    "explain": {"--json", "--region", "--duration"} | OVER,
+    "export": {"--format", "--show", "--allow-login", "--region", "--duration", "--fresh", "--mfa-stdin"} | OVER,
+    "exec": {"--region", "--duration", "--fresh", "--mfa-stdin", "--yes"} | OVER,
     "init": {"--values"},
     "setup": {"--yes", "--remove", "--print"},
     "settings": {"--json", "--template"},
+    "doctor": {"--fix", "--yes", "--dry-run", "--json"},
+    "wrap": {"--names", "--remove", "--prune", "--yes", "--dry-run", "--json"},
     "trust": {"--list", "--remove", "--yes"},
     "demo": {"--shell"},
     "sso": set(),
@@ -307,6 +319,12 @@ def test_a_file_is_offered_where_one_is_to_be_trusted(terminal: Terminal) -> Non
     assert terminal.enter("awsenv trust --rem") == ["trust", "--remove"]
 
 
+def test_profiles_are_offered_at_every_place_behind_wrap(terminal: Terminal) -> None:
+    terminal.config.write_text("[profile one]\n[profile two words]\n" + quoted("two words"))
+    assert terminal.enter("awsenv wrap --names x on") == ["wrap", "--names", "x", "one"]
+    assert terminal.enter("awsenv wrap one --yes tw") == ["wrap", "one", "--yes", "two words"]
+
+
 def test_sessions_are_offered_where_one_is_meant_and_profiles_are_not(open_terminal: Callable[..., Terminal]) -> None:
     for shell in SHELLS:
         if not shutil.which(shell):
@@ -400,6 +418,17 @@ def test_the_previous_identity_is_offered_to_use_alone(shell_of_lines: dict[str,
         assert "-" in terminal.offers("awsenv use ")
         assert "-" in terminal.offers("awsenv use -")
         assert "-" not in terminal.offers("awsenv whoami ")
+
+
+def test_managed_policies_and_files_are_suggested_for_a_session(shell_of_lines: dict[str, Terminal]) -> None:
+    managed = {f"arn:aws:iam::aws:policy/{name}" for name in ("ReadOnlyAccess", "SecurityAudit", "PowerUserAccess")}
+    for terminal in shell_of_lines.values():
+        typed = terminal.enter("awsenv use x --policy-arn arn:aws:iam::aws:policy/Read")
+        assert typed == ["use", "x", "--policy-arn", "arn:aws:iam::aws:policy/ReadOnlyAccess"], terminal.shell
+        assert terminal.enter("awsenv exec x --policy fil") == ["exec", "x", "--policy", "fileA"], terminal.shell
+        assert terminal.enter("awsenv exec x --tag a=b --rea")[-1] == "--read-only", terminal.shell
+        if terminal.shell != "bash":  # whose candidates lack what readline already has
+            assert managed < terminal.offers("awsenv use x --policy-arn ar")
 
 
 def test_durations_are_suggested(shell_of_lines: dict[str, Terminal]) -> None:

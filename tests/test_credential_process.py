@@ -32,10 +32,13 @@ class Ports:
 
     def __init__(self, printed: object) -> None:
         self._printed = printed if isinstance(printed, bytes) else json.dumps(printed).encode()
-        self.runner = self.trust = self
+        self.runner = self.trust = self.clock = self
 
     def now(self) -> float:
         return NOW
+
+    def to_local(self, moment: float) -> float:
+        return moment
 
     def require(self, *about: object) -> None: ...
 
@@ -117,7 +120,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_an_answer_that_is_none_is_refused_in_plain_words_without_quoting_it(case):
+def test_f41_an_answer_that_is_none_is_refused_in_plain_words_without_quoting_it(case):
     printed, words = REFUSED[case]
     with pytest.raises(Config) as refused:
         fetched(printed)
@@ -186,7 +189,7 @@ def test_what_can_not_be_run_is_said(tmp_path):
     ("script", "words"),
     [("exit 1", "ended with status 1"), ("kill -9 $$", "ended by SIGKILL"), ("kill -HUP $$", "SIGHUP")],
 )
-def test_a_program_that_fails_is_exit_3_with_how_it_ended(script, words):
+def test_f41_a_program_that_fails_is_exit_3_with_how_it_ended(script, words):
     with pytest.raises(Config, match=words) as failed:
         answer(f"echo '{SECRET}'; {script}")
     assert failed.value.exit_code == 3
@@ -214,7 +217,7 @@ def gone(*pids: int) -> bool:
 STUBBORN = "trap '' TERM HUP INT; echo $$ >>{pids}; sh -c 'trap \"\" TERM HUP INT; echo $$ >>{pids}; sleep 100; sleep 100' & sleep 100; wait"
 
 
-def test_a_program_that_hangs_is_ended_with_all_that_it_started(tmp_path):
+def test_f41_a_program_that_hangs_is_ended_with_all_that_it_started(tmp_path):
     began = time.monotonic()
     with pytest.raises(Unreachable, match="takes too long") as hung:
         answer(STUBBORN.format(pids=tmp_path / "pids"), seconds=0.5)
@@ -231,7 +234,7 @@ def test_away_from_a_terminal_what_has_lost_its_parent_ends_with_the_group(tmp_p
     assert gone(int((tmp_path / "pid").read_text()))
 
 
-def test_ten_megabytes_are_refused_before_they_are_read():
+def test_f41_ten_megabytes_are_refused_before_they_are_read():
     with pytest.raises(Config, match="more than 1 MiB"):
         answer("exec head -c 10000000 /dev/zero")
 
@@ -246,7 +249,7 @@ def test_a_program_may_close_its_output_early_and_go_on():
     assert answer("echo early; exec >&- 2>&-; sleep 0.3") == b"early\n"
 
 
-def test_what_it_says_reaches_the_person_escaped_and_capped(capfd):
+def test_f41_what_it_says_reaches_the_person_escaped_and_capped(capfd):
     answer("printf 'open https://example.com/?code=AB-12 \\033[31mred\\033]0;t\\007\\r\\nprod\\rdev\\n\\tx' >&2")
     said = capfd.readouterr().err
     assert said == "open https://example.com/?code=AB-12 \\x1b[31mred\\x1b]0;t\\x07\nprod\ndev\n\tx\n"
@@ -297,7 +300,7 @@ def test_what_a_person_needs_to_read_is_left_in(text):
     assert without_keys(text) == text
 
 
-def test_its_secrets_on_stderr_are_not_shown(capfd):
+def test_f41_its_secrets_on_stderr_are_not_shown(capfd):
     answer(f"echo 'debug: secret {SECRET}' >&2; echo ok")
     assert capfd.readouterr().err == "debug: secret ****\n"
 
@@ -331,7 +334,7 @@ def test_a_program_that_asks_for_its_own_profile_is_recognised():
     inside.check("another", PLACE)
 
 
-def test_programs_inside_each_other_are_not_endless():
+def test_f42_programs_inside_each_other_are_not_endless():
     deep = programs(**{INSIDE: json.dumps([[f"config:{n}", f"p{n}"] for n in range(4, 8)])})
     with pytest.raises(Config, match="inside each other"):
         deep.check("p", PLACE)
@@ -444,7 +447,7 @@ def test_a_failure_says_who_and_where_and_nothing_secret(place):
     assert "hunter2" not in done.stderr
 
 
-def test_recursion_through_awsenv_ends_at_the_second_turn(place):
+def test_f42_recursion_through_awsenv_ends_at_the_second_turn(place):
     call = f"{sys.executable} -I -S {assets.MAIN} export p --format process"
     place.config.write_text(f"[profile p]\ncredential_process = {call}\n")
     began = time.monotonic()

@@ -151,7 +151,7 @@ def test_profile_mode_leaves_the_keys_to_aws_tools(town, shell_name, tmp_path):
     assert "--as keys" in result.stderr
 
 
-def test_ctrl_c_at_the_mfa_prompt_leaves_shell_terminal_and_store_as_they_were(town, shell_name, tmp_path):
+def test_f23_ctrl_c_at_the_mfa_prompt_leaves_shell_terminal_and_store_as_they_were(town, shell_name, tmp_path):
     shell = shell_in(town, shell_name, tmp_path)
     with shell.terminal() as terminal:
         before = terminal.ask("stty -a")

@@ -282,7 +282,7 @@ def test_a_bug_of_ours_says_its_place_and_quotes_nothing(backend):
     code = (
         "import sys, os; sys.path.insert(0, sys.argv[1]); sys.argv = ['awsenv']\n"
         "import awsenv.lease\n"
-        "def boom(*a): raise RuntimeError('s3cret-in-a-message')\n"
+        "def boom(*a, **k): raise RuntimeError('s3cret-in-a-message')\n"
         "awsenv.lease.take = boom\n"
         "import awsenv.commands.use; awsenv.commands.use.take = boom\n"
         "from awsenv.__main__ import main, leave; leave(main(['use', 'piyo']))\n"
@@ -297,7 +297,7 @@ def test_a_stray_print_of_a_library_can_never_be_evaluated(backend):
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); sys.argv = ['awsenv']\n"
         "import awsenv.commands.use as use; real = use.take\n"
-        "def noisy(*a): print('; touch PWN'); import os; os.write(1, b'; touch PWN2'); return real(*a)\n"
+        "def noisy(*a, **k): print('; touch PWN'); import os; os.write(1, b'; touch PWN2'); return real(*a, **k)\n"
         "use.take = noisy\n"
         "from awsenv.__main__ import main, leave; leave(main(['use', 'piyo']))\n"
     )

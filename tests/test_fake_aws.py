@@ -1283,7 +1283,8 @@ init = {
     "fish": "function __awsenv_segment_text; echo -n '[fish says] '; end",
 }
 shell, *command = sys.argv[1:]
-sys.exit(visit(tuple(command) or None, base_env=dict(os.environ), shell_name=shell, init_for=init.__getitem__))
+there = dict(os.environ)
+sys.exit(visit(tuple(command) or None, base_env=there, shell_name=shell, init_for=lambda name, _: init[name]))
 """
 
 
@@ -1304,6 +1305,15 @@ def test_a_visiting_command_sees_the_fake_and_gives_its_status(tmp_path: Path) -
     environment = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
     assert environment["PATH"].split(":")[0] == str(Path(sys.executable).parent)
     assert environment["HOME"].startswith(str(tmp_path / "awsenv-demo-"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_visiting_shell_keeps_is_in_its_own_home(tmp_path: Path) -> None:
+    environment = visit_environment(tmp_path) | {"HOME": str(tmp_path / "real"), "XDG_RUNTIME_DIR": str(tmp_path)}
+    arguments = [sys.executable, "-m", "awsenv", "demo", "--shell", "bash"]
+    script = 'awsenv use hoge1; echo "kept in $__awsenv_store"\n'
+    done = subprocess.run(arguments, env=environment, input=script, capture_output=True, text=True, timeout=30)
+    assert f"kept in {tmp_path}/awsenv-demo-" in done.stdout, done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
@@ -1380,7 +1390,7 @@ def test_a_visiting_shell_shows_the_tour_and_the_segment(tmp_path: Path, shell: 
     visit = pexpect.spawn(sys.executable, arguments, env=visit_environment(tmp_path), encoding="utf-8", timeout=15)
     visit.expect(prompt)
     assert "awsenv use piyo-prod" in visit.before and "123456" in visit.before
-    first = re.search(r"Some things to type:\s+(awsenv [a-z ]+?)  ", visit.before)
+    first = re.search(r"Try:\s+(awsenv [a-z ]+?)  ", visit.before)
     assert first and first[1] == "awsenv login test"
     visit.sendline("""printf '<%s>' "at=$PWD" "home=$HOME" "profile=$AWS_PROFILE" """)
     visit.expect(r"<at=(/\S+)><home=\1><profile=>")

@@ -41,6 +41,11 @@ USE = [
     ["piyo", "--as=profile"],
     ["piyo", "--fresh"],
     ["--fresh", "piyo", "--fresh"],
+    ["piyo", "--read-only"],
+    ["--role", "arn:aws:iam::111111111111:role/x", "piyo", "--role=arn:aws:iam::111111111111:role/y", "--read-only"],
+    ["piyo", "--session-name=me", "--external-id", "a b-", "--source-identity=me", "--session-name", "you"],
+    ["piyo", "--source-identity", "é", "--external-id=", "--tag", "a=b", "--tag=c=%41", "--policy=p.json"],
+    ["--policy", "/p q.json", "piyo", "--policy-arn", "arn:b", "--policy-arn=arn:a"],
     ["--as=profile", "--duration=45m", "--region=us-gov-west-1", "--fresh", "piyo"],
     ["--", "piyo"],
     ["--", "--fresh"],
@@ -88,6 +93,11 @@ NOT_USE = [
     ["piyo", "--as"],
     ["piyo", "--as", "Keys"],
     ["piyo", "--as="],
+    ["piyo", "--read-only=yes"],
+    ["piyo", "--no-read-only"],
+    ["piyo", "--tag"],
+    ["piyo", "--policy"],
+    ["piyo", "--policy-sha256=00"],
     ["-"],
 ]
 
@@ -118,7 +128,7 @@ def by_hot(verb: str, words: list[str], env: Mapping[str, str] | None = None) ->
     spelled = hot.parse(verb, words, env or {})
     if spelled is None:
         return None
-    return UseRequest(spelled.profile, spelled.region, spelled.duration, spelled.mode, spelled.fresh)
+    return UseRequest(spelled.profile, spelled.region, spelled.duration, spelled.mode, spelled.fresh, over=spelled.over)
 
 
 @pytest.mark.parametrize("words", USE, ids=lambda words: ascii(" ".join(words)))
@@ -147,13 +157,17 @@ def test_behind_two_dashes_a_dash_is_a_name_and_not_the_identity_before():
 def test_every_option_of_use_is_spelled_both_ways_above():
     command = cli.typer.main.get_command(cli.app).commands["use"]
     options = {name for parameter in command.params for name in parameter.opts if name.startswith("--")} - {"--help"}
-    options -= {"--mfa-stdin"}  # for scripts: the fast lane leaves stdin alone, and it to Typer
+    options -= {"--mfa-stdin", "--yes"}  # for scripts: the fast lane leaves stdin alone, and it to Typer
     words = {word for row in USE for word in row}
     assert options <= {word.partition("=")[0] for word in words}
-    assert {word.partition("=")[0] for word in words if "=" in word and word.startswith("--")} == options - {"--fresh"}
+    assert {word.partition("=")[0] for word in words if "=" in word and word.startswith("--")} == options - {
+        "--fresh",
+        "--read-only",
+    }
 
 
-REMEMBERED = ["", "--region=eu-west-1", "--duration=5400 --as=profile", "--region=eu-west-1 --duration=900"]
+REMEMBERED = ["", "--region=eu-west-1", "--duration=5400 --as=profile", "--region=eu-west-1 --duration=900",
+              "--role=arn:aws:iam::111111111111:role/x --tag=a=b --tag=c=d --read-only"]  # fmt: skip
 
 
 @pytest.mark.parametrize("options", REMEMBERED)
@@ -198,8 +212,8 @@ def test_what_a_request_says_of_its_options_makes_it_again():
     for words in USE:
         request = hot.parse("use", words, {})
         assert request is not None
-        again = by_hot("use", [*request.options().split(), "--", request.profile])
-        wanted = UseRequest(request.profile, request.region, request.duration or None, request.mode)
+        again = by_hot("refresh", [], {"AWSENV_PROFILE": request.profile, "AWSENV_OPTIONS": request.options()})
+        wanted = UseRequest(request.profile, request.region, request.duration or None, request.mode, over=request.over)
         assert again == wanted
 
 

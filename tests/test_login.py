@@ -199,7 +199,7 @@ def test_a_name_that_nobody_knows_is_answered_with_the_nearest(home):
 
 
 def test_a_profile_that_needs_no_login_says_so(home):
-    ended(home("login", "hoge1"), 3, '"hoge1" needs no login to Identity Center', "config:")
+    ended(home("login", "hoge1"), 3, '"hoge1" needs no login: access key', "config:")
 
 
 def test_a_legacy_login_is_kept_under_its_start_url_and_serves_its_profiles(home, fake):

@@ -255,6 +255,11 @@ def test_a_program_with_a_wrong_code_runs_once(home):
     assert (home.home / "runs").read_text() == "run\n"
 
 
+def test_behind_a_prompts_back_no_program_is_started(home):
+    failed(home("use", "program", AWSENV_HOOK="1"), 4, "needs an MFA code of /", "config:")
+    assert not (home.home / "runs").exists()
+
+
 def test_a_program_of_a_strange_file_is_not_started(home, tmp_path):
     strange = tmp_path / "config"
     strange.write_text((home.home / ".aws/config").read_text())
@@ -270,7 +275,7 @@ def test_on_a_terminal_a_wrong_code_is_asked_for_again_three_times(home, fake):
     assert not re.search("000000|111111(?!111111)|222222(?!222222)", said.replace("111111111111", ""))
 
 
-def test_without_a_terminal_nothing_hangs_and_nothing_is_asked_of_aws(home, fake):
+def test_f27_without_a_terminal_nothing_hangs_and_nothing_is_asked_of_aws(home, fake):
     began = time.monotonic()
     failed(home("use", "fuga"), 4, "no terminal to ask for it on", "config:")
     assert time.monotonic() - began < 5 and not fake.calls

@@ -212,7 +212,8 @@ def test_without_utf8_everything_is_ascii():
 def test_no_color_means_no_escape_at_all_in_a_line():
     coloured, plain = (picker(colour=colour).frame(80, 24)[0] for colour in (True, False))
     assert "\x1b[7m" in coloured[2] and not any("\x1b" in line for line in plain)
-    assert Look.of({"NO_COLOR": "", "LANG": "C.UTF-8"}) == Look(colour=False, utf8=True)
+    bare = Look.of({"NO_COLOR": "", "LANG": "C.UTF-8"})
+    assert (bare.colour, bare.utf8) == (False, True)
 
 
 def test_fitted_and_narrowed_fit():

@@ -141,22 +141,23 @@ def test_prod_is_said_in_words_and_no_other_class(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize(("locale", "sign"), [("C.UTF-8 ", "≠"), ("C ", "!="), ("C C.utf8", "≠"), ("C.UTF-8 C", "!=")])
-def test_drift_shows_instead_of_the_time(shell: Shell, locale: str, sign: str) -> None:
+def test_what_is_not_ours_is_shown_as_it_is_and_marked_foreign(shell: Shell, locale: str, sign: str) -> None:
     lang, lc_all = locale.split(" ")
     profile = {"AWSENV_LABEL": "acme/Admin", "AWS_PROFILE": "dev", "AWSENV_KEY_ID": "profile:dev"}
     gone = {"AWSENV_LABEL": "acme/Admin", "AWSENV_KEY_ID": "AKIA1", "AWS_PROFILE": "x"}
     states = {
         "keys as set": (BASE, ""),
-        "other keys": ({**BASE, "AWS_ACCESS_KEY_ID": "AKIA2"}, sign),
-        "a profile beside the keys": ({**BASE, "AWS_PROFILE": "other"}, sign),
-        "keys gone, a profile instead": (gone, sign),
+        "other keys": ({**BASE, "AWS_ACCESS_KEY_ID": "AKIA2"}, "AKIA2"),
+        "a profile beside the keys": ({**BASE, "AWS_PROFILE": "other"}, "other AKIA1"),
+        "keys gone, a profile instead": (gone, "x"),
         "profile as set": (profile, ""),
-        "other profile": ({**profile, "AWS_PROFILE": "prod"}, sign),
-        "a profile that differs in its case": ({**profile, "AWS_PROFILE": "Dev"}, sign),
-        "keys beside the profile": ({**profile, "AWS_ACCESS_KEY_ID": "AKIA1"}, sign),
-        "no id at all": ({"AWSENV_LABEL": "acme/Admin", "AWS_ACCESS_KEY_ID": "AKIA1"}, sign),
+        "other profile": ({**profile, "AWS_PROFILE": "prod"}, "prod"),
+        "a real key's id": ({**BASE, "AWS_ACCESS_KEY_ID": "ASIAABCDEFGHIJKL1234"}, "ASIA..1234"),
+        "a profile that differs in its case": ({**profile, "AWS_PROFILE": "Dev"}, "Dev"),
+        "keys beside the profile": ({**profile, "AWS_ACCESS_KEY_ID": "AKIA1"}, "dev AKIA1"),
+        "no id at all": ({"AWSENV_LABEL": "acme/Admin", "AWS_ACCESS_KEY_ID": "AKIA1"}, "AKIA1"),
     }
-    timed = [{**state, **({"AWSENV_EXPIRES_AT": "1"} if mark else {})} for state, mark in states.values()]
+    timed = [{**state, **({"AWSENV_EXPIRES_AT": "1"} if who else {})} for state, who in states.values()]
     seen = texts(
         shell,
         timed,
@@ -164,7 +165,7 @@ def test_drift_shows_instead_of_the_time(shell: Shell, locale: str, sign: str) -
         before="shopt -s nocasematch" if shell.family == "bash" else "",
     )
     assert dict(zip(states, seen, strict=True)) == {
-        name: f"acme/Admin {mark}".strip() for name, (_, mark) in states.items()
+        name: f"{sign} {who}" if who else "acme/Admin" for name, (_, who) in states.items()
     }
 
 
@@ -183,8 +184,16 @@ def test_the_fields_are_those_of_the_settings_in_their_order(shell: Shell) -> No
     assert texts(shell, [{**prod, "AWSENV_FIELDS": fields} for fields in expected]) == list(expected.values())
 
 
-def test_drift_shows_even_where_no_time_is_wanted(shell: Shell) -> None:
-    assert texts(shell, [{**FULL, "AWS_PROFILE": "x", "AWSENV_FIELDS": "label"}]) == ["acme/Admin ≠"]
+def test_what_is_not_ours_shows_whatever_fields_are_wanted(shell: Shell) -> None:
+    foreign = {**FULL, "AWSENV_CLASS": "prod", "AWS_PROFILE": "x"}
+    seen = texts(shell, [{**foreign, "AWSENV_FIELDS": fields} for fields in ("label", "region", "class left", "none")])
+    assert seen == ["≠ x AKIA1", "eu-west-1 ≠ x AKIA1", "≠ x AKIA1", ""]
+
+
+def test_what_awsenv_never_set_shows_where_that_is_wanted(shell: Shell) -> None:
+    states = [{"AWS_PROFILE": "by-hand"}, {"AWS_ACCESS_KEY_ID": "AKIAABCDEFGH1234", "AWS_REGION": "eu-west-1"}, {}]
+    assert texts(shell, states) == ["", "", ""]
+    assert texts(shell, states, env={"AWSENV_FOREIGN": "on"}) == ["≠ by-hand", "≠ AKIA..1234 eu-west-1", ""]
 
 
 # ---- Colour ---------------------------------------------------------------------------------------------------------
@@ -197,7 +206,7 @@ def test_colour_is_by_class_first_and_then_by_time(shell: Shell) -> None:
         (at(2850, AWSENV_CLASS="staging"), YELLOW), (at(2850, AWSENV_CLASS="prod"), PROD),
         (at(595), YELLOW), (at(630), CYAN), (at(595, AWSENV_CLASS="prod"), PROD), (at(595, AWSENV_CLASS="staging"), YELLOW),
         (at(-1), RED), (at(-1, AWSENV_CLASS="staging"), RED), (at(-1, AWSENV_CLASS="prod"), PROD),
-        (at(2850, **drift), RED), (at(2850, AWSENV_CLASS="prod", **drift), PROD), (FULL, CYAN),
+        (at(2850, **drift), RED), (at(2850, AWSENV_CLASS="prod", **drift), RED), (FULL, CYAN),
         (at(-1, AWSENV_FIELDS="label"), RED),
     ]  # fmt: skip
     seen = printed(shell, [state for state, _ in states], env=COLOURED)
@@ -311,7 +320,9 @@ OPEN = (
     "AWS_REGION",
     "AWSENV_EXPIRES_AT",
     "AWSENV_KEY_ID",
+    "AWS_ACCESS_KEY_ID",
     "AWS_PROFILE",
+    "AWSENV_REFRESH_AT",
     "TERM",
 )
 HOSTILE = [value for value in PAYLOADS.values() if "\0" not in value]
@@ -354,6 +365,7 @@ def test_variables_of_the_shims_own_name_from_outside_count_for_nothing(shell: S
 # ---- On a terminal --------------------------------------------------------------------------------------------------
 
 README = (ROOT / "README.md").read_text().partition("\n## Prompt\n")[2].partition("\n## ")[0]
+WISHES = re.findall(r"`([a-z]+ [^`]*AWSENV_SEGMENT[^`]*AWSENV_ALARM[^`]*)`", README)  # bash and zsh, fish
 LINES = dict(re.findall(r"^\| (bash|zsh|fish) \| `(.+)` \|$", README, re.MULTILINE))
 PLAIN = {
     "bash": "PS1='plain> '; bind 'set enable-bracketed-paste off' 2>/dev/null",
@@ -452,7 +464,7 @@ def test_hostile_values_on_a_real_prompt(name: str, tmp_path: Path) -> None:
 
 def test_readline_knows_how_wide_it_is(bash: Shell) -> None:
     rc = f"{PLAIN['bash']}\n{bash.load}\n{LINES['bash']}"
-    for more, width in (({}, 18), ({"AWSENV_CLASS": "prod"}, 23), ({"AWS_PROFILE": "x"}, 20), ({"NO_COLOR": "1"}, 18)):
+    for more, width in (({}, 18), ({"AWSENV_CLASS": "prod"}, 23), ({"AWS_PROFILE": "x"}, 17), ({"NO_COLOR": "1"}, 18)):
         with typing(bash, rc, env={**BASE, **more}, size=(10, 50)) as child:
             child.send("x" * 60 + "\x01")  # a line that wraps once, and back to its start
             child.expect("x{60}")
@@ -516,7 +528,7 @@ def test_it_starts_no_process(shell: Shell) -> None:
     argv = [
         shutil.which(shell.family),
         "-c",
-        shell.shim + "\n" + script * 2 + shell.export("AWSENV_LABEL", "other") + script,
+        shell.preamble + shell.shim + "\n" + script * 2 + shell.export("AWSENV_LABEL", "other") + script,
     ]
 
     def no_children() -> None:
@@ -665,22 +677,33 @@ def recipe(language: str) -> str:
 
 
 @pytest.mark.parametrize("name", ["bash", "zsh", "fish"])
-def test_starship_shows_class_label_region_and_countdown_by_the_readmes_recipe(
+def test_the_segment_stands_in_starship_by_the_readmes_recipe_and_says_what_is_true(
     name: str, tmp_path: Path, starship: str
 ) -> None:
     shell = make(name, tmp_path)
     (tmp_path / "starship.toml").write_text(
         'format = "$env_var$aws$character"\n[character]\nformat = "plain> "\n' + recipe("toml")
     )
-    end = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 2850))
-    env = {**FULL, "AWS_SECRET_ACCESS_KEY": "x", "AWSENV_CLASS": "prod", "AWS_CREDENTIAL_EXPIRATION": end,
-           "STARSHIP_CONFIG": str(tmp_path / "starship.toml"), "STARSHIP_CACHE": str(tmp_path), "PATH": f"{Path(starship).parent}:{os.environ['PATH']}"}  # fmt: skip
+    env = {**at(2850), "AWS_SECRET_ACCESS_KEY": "x", "STARSHIP_CACHE": str(tmp_path),
+           "STARSHIP_CONFIG": str(tmp_path / "starship.toml"), "PATH": f"{Path(starship).parent}:{os.environ['PATH']}"}  # fmt: skip
     init = "starship init fish | source" if name == "fish" else f'eval "$(starship init {name})"'
-    with typing(shell, f"{PLAIN[name]}\n{shell.load}\n{init}", env=env) as child:
-        child.sendline("sh -c 'exit 3'; echo no''w")
-        child.expect("now\r\n")
-        child.expect("plain> ")
-        assert re.search(r"prod acme/Admin eu-west-1 \[4\dm\d*s?\] $", plain(child.before))
+    wish = WISHES[name == "fish"]
+    states = {
+        "echo no''w": r"\x1b\[36macme/Admin eu-west-1 4[67]m",
+        shell.export("AWSENV_CLASS", "prod"): r"\x1b\[[\d;]*41[\d;]*mprod acme/Admin eu-west-1 4[67]m",
+        shell.export("AWS_ACCESS_KEY_ID", "ASIAFOREIGN1234"): r"\x1b\[[\d;]*41[\d;]*m≠ ASIA..1234 eu-west-1",
+        shell.unset("AWS_ACCESS_KEY_ID"): r"",
+    }
+    with typing(shell, f"{PLAIN[name]}\n{wish}\n{shell.load}\n{init}", env=env) as child:
+        for line, shown in states.items():
+            child.sendline(f"{line} echo 'no''w'")
+            child.expect("now\r\n")
+            child.expect("plain> ")
+            before = re.sub(r"\x1b\[\?[0-9]+[hl]|\x1b\][^\a]*\a|[\x01\x02]", "", child.before)
+            if shown:
+                assert re.search(shown, before), (line, before)
+            else:
+                assert not re.search("acme|ASIA|prod", plain(before)), before
 
 
 @pytest.mark.parametrize("name", ["zsh", "fish"])

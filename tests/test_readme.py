@@ -78,6 +78,7 @@ def test_the_wheel_carries_shims_and_completions_where_installers_place_them(whe
     names = zipfile.ZipFile(wheel).namelist()
     for dialect in DIALECTS.values():
         assert f"awsenv/data/shell/{dialect.file}" in names
+        assert f"awsenv/data/shell/{dialect.verbs}" in names
     data = [name.partition(".data/data/")[2] for name in names if ".data/data/" in name]
     assert sorted(data) == [
         "share/bash-completion/completions/awsenv",

@@ -36,6 +36,9 @@ QUIET = {
 }
 
 
+COPIES = {".local/share/awsenv/awsenv.zsh", ".local/share/awsenv/awsenv-verbs.zsh"}
+
+
 class Home:
     """A home whose path has a blank and a quote in it."""
 
@@ -49,6 +52,9 @@ class Home:
 
     def shim(self, shell: str) -> Path:
         return self.path / ".local/share/awsenv" / DIALECTS[shell].file
+
+    def verbs(self, shell: str) -> Path:
+        return self.shim(shell).with_name(DIALECTS[shell].verbs)
 
     def quiet(self, shell: str) -> None:
         """Give *shell* the rc file of a person who has one."""
@@ -159,8 +165,13 @@ def test_the_copy_is_what_init_prints_and_for_nobody_else(shell_name, home):
         [f"{BIN}/awsenv", "init", shell_name], env=home.env, capture_output=True, check=True
     ).stdout
     assert printed.endswith((ROOT / "shell" / DIALECTS[shell_name].file).read_bytes())
-    assert home.shim(shell_name).read_bytes() == printed
+    dialect, folder = DIALECTS[shell_name], home.shim(shell_name).parent
+    before, after = (dialect.assignment("__awsenv_shell", str(path)).encode() for path in (ROOT / "shell", folder))
+    assert printed.count(before) == 1
+    assert home.shim(shell_name).read_bytes() == printed.replace(before, after)
+    assert home.verbs(shell_name).read_bytes() == (ROOT / "shell" / dialect.verbs).read_bytes()
     assert stat.S_IMODE(home.shim(shell_name).stat().st_mode) == 0o600
+    assert stat.S_IMODE(home.verbs(shell_name).stat().st_mode) == 0o600
     assert stat.S_IMODE(home.shim(shell_name).parent.stat().st_mode) == 0o700
 
 
@@ -264,7 +275,7 @@ def test_removing_one_shells_lines_leaves_the_others(home):
     home.run("bash")
     home.run("zsh")
     home.run("bash", remove=True)
-    assert set(home.files()) == {".zshrc", ".local/share/awsenv/awsenv.zsh"}
+    assert set(home.files()) == {".zshrc", *COPIES}
 
 
 def test_run_twice_by_a_person_is_once(home):
@@ -279,11 +290,37 @@ def test_run_twice_by_a_person_is_once(home):
 def test_an_outdated_copy_is_renewed_without_a_question(home):
     home.type("bash", "--yes")
     now = home.files()
-    home.shim("bash").write_text("old\n")
+    for copy in (home.shim("bash"), home.verbs("bash")):
+        copy.write_text("old\n")
+        done = home.type("bash")
+        assert done.returncode == 0
+        assert "renewed" in done.stderr
+        assert home.files() == now
+
+
+def test_the_copy_of_an_awsenv_that_had_one_file_is_renewed(home):
+    home.type("bash", "--yes")
+    now = home.files()
+    home.verbs("bash").unlink()
+    home.shim("bash").write_text("awsenv() { :; }\n")
     done = home.type("bash")
-    assert done.returncode == 0
-    assert "renewed" in done.stderr
-    assert home.files() == now
+    assert (done.returncode, home.files()) == (0, now), done.stderr
+
+
+def test_the_two_copies_go_with_each_other_whatever_is_installed(shell_name, home):
+    """An upgrade without a new `setup`, and an interpreter that went with it: old reads old."""
+    home.run(shell_name)
+    text = home.verbs(shell_name).read_text()
+    home.verbs(shell_name).write_text(f'echo the copy >>"$HOME/read"\n{text}')
+    gone = DIALECTS[shell_name].assignment("__awsenv_python", "/gone/python")
+    script = f'. "$HOME/.local/share/awsenv/awsenv.{shell_name}"; SWAP; awsenv off'
+    command = {"bash": ["bash", "--norc"], "zsh": ["zsh", "-f"], "fish": ["fish", "--no-config"]}[shell_name]
+    for number, swap in enumerate(("true", gone), 1):
+        argv = [*command, "-c", script.replace("SWAP", swap)]
+        done = subprocess.run(argv, env=home.env, capture_output=True, text=True, timeout=30)
+        assert "nothing to put back" in done.stderr
+        assert ("no longer works" in done.stderr) == (swap == gone)
+        assert (home.path / "read").read_text() == "the copy\n" * number
 
 
 def test_a_stale_block_is_replaced_where_it_stands(home):
@@ -391,7 +428,9 @@ def test_the_change_is_shown_and_then_asked_for(home, on_a_terminal, typed, stat
     terminal.close()
     assert says in terminal.before
     assert terminal.exitstatus == status
-    assert len(home.files()) == (2 if says == "exec bash" else 1)
+    copies = "~/.local/share/awsenv/awsenv-verbs.bash (new: the shell function)\n~/.local/share/awsenv/awsenv.bash (new"
+    assert copies in shown
+    assert len(home.files()) == (3 if says == "exec bash" else 1)
     if says != "exec bash":
         assert home.files() == {".bashrc": b"export A=1\n"}
 
@@ -439,7 +478,7 @@ def test_print_and_remove_are_no_pair(home):
 def test_zdotdir_in_the_environment_is_followed(home):
     (home.path / "zsh").mkdir()
     home.run("zsh", ZDOTDIR=str(home.path / "zsh"))
-    assert set(home.files()) == {"zsh/.zshrc", ".local/share/awsenv/awsenv.zsh"}
+    assert set(home.files()) == {"zsh/.zshrc", *COPIES}
 
 
 def test_zdotdir_that_only_zshenv_knows_is_followed_and_zshenv_never_touched(home, on_a_terminal):
@@ -449,7 +488,7 @@ def test_zdotdir_that_only_zshenv_knows_is_followed_and_zshenv_never_touched(hom
     rc = home.path / ".config/zsh/.zshrc"
     rc.write_text("mine=1\n")
     assert home.type("zsh", "--yes").returncode == 0
-    assert set(home.files()) == {".zshenv", ".config/zsh/.zshrc", ".local/share/awsenv/awsenv.zsh"}
+    assert set(home.files()) == {".zshenv", ".config/zsh/.zshrc", *COPIES}
     has = subprocess.run(["zsh", "-ic", "whence -w awsenv"], env=home.env, capture_output=True, text=True, timeout=30)
     assert "awsenv: function" in has.stdout
     assert home.type("zsh", "--remove", "--yes").returncode == 0
@@ -484,7 +523,7 @@ def test_the_copy_is_where_platformdirs_puts_data(case, monkeypatch):
     for name, value in env.items():
         monkeypatch.setenv(name, value)
     world = World(env, env["HOME"], "/none", "/none", None, "me")
-    assert verb._data_folder(world) == os.path.normpath(platformdirs.user_data_dir("awsenv", appauthor=False))
+    assert verb.data_folder(world) == os.path.normpath(platformdirs.user_data_dir("awsenv", appauthor=False))
 
 
 @pytest.mark.parametrize(

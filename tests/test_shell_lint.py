@@ -4,6 +4,7 @@ import re
 
 from tests.shells import ROOT
 
+BASH = (ROOT / "shell/awsenv.bash", ROOT / "shell/awsenv-verbs.bash")
 # Filled where they are declared, and never emptied: `"${name[@]}"` of an empty array ends bash 3.2 under nounset.
 CONSTANT = {"__awsenv_managed", "__awsenv_own", "__awsenv_drawing"}
 # The lines that evaluate, whole: the backend's quoted reply, the user's own trap, and an assignment that names a variable.
@@ -19,7 +20,7 @@ EVALUATED = {
 
 def test_no_array_that_may_be_empty_is_expanded_bare() -> None:
     bare = re.compile(r'(?<!\+)"\$\{(\w+)\[@\]\}"')
-    shim = (ROOT / "shell/awsenv.bash").read_text()
+    shim = "\n".join(path.read_text() for path in BASH)
     found = {name for line in shim.splitlines() if not line.lstrip().startswith("#") for name in bare.findall(line)}
     assert found and found <= CONSTANT, found - CONSTANT
     for name in CONSTANT:
@@ -46,10 +47,10 @@ SINCE = {
 
 
 def bash_code() -> list[tuple[int, str, int]]:
-    """(line number, code, the version of bash that this branch has asked for) of the shim."""
+    """(line number, code, the version of bash that this branch has asked for) of the shim's files."""
     found: list[tuple[int, str, int]] = []
     asked: list[int] = []  # of each `if` that is open
-    for number, line in enumerate((ROOT / "shell/awsenv.bash").read_text().splitlines(), 1):
+    for number, line in (line for path in BASH for line in enumerate(path.read_text().splitlines(), 1)):
         code = "" if line.lstrip().startswith("#") else re.split(r"\s#\s", line)[0]
         question = re.search(r"^\s*(?:el)?if \[\[ \$__awsenv_bash -ge (\d+) \]\]; then$", code)
         if re.match(r"\s*if\b", code):
@@ -85,15 +86,15 @@ def test_a_function_of_the_bash_file_has_a_name_that_posix_mode_takes() -> None:
 
 
 def test_no_prompt_of_the_users_is_ever_assigned() -> None:
-    for path in (ROOT / "shell").glob("awsenv.*"):
+    for path in (ROOT / "shell").glob("awsenv*.*"):
         lines = [line for line in path.read_text().splitlines() if not line.lstrip().startswith("#")]
-        assert not [
-            line for line in lines if re.search(r"\b(PS[0-4]|R?PROMPT)\+?=|function fish_(right_)?prompt\b", line)
-        ]
+        # PS0 shows nothing of its own: it is where bash 5.3 lets us look before a command runs.
+        found = [line for line in lines if re.search(r"\b(PS[0-4]|R?PROMPT)\+?=|function fish_(right_)?prompt\b", line)]
+        assert [line for line in found if "PS0='${ __awsenv_before_command; }'${PS0-};" not in line] == []
 
 
 def test_no_data_is_ever_handed_to_what_evaluates_it() -> None:
-    paths = [*(ROOT / "shell").glob("awsenv.*"), *(ROOT / "completions").iterdir()]
+    paths = [*(ROOT / "shell").glob("awsenv*.*"), *(ROOT / "completions").iterdir()]
     lines = [
         line.strip() for path in paths for line in path.read_text().splitlines() if not line.lstrip().startswith("#")
     ]
@@ -103,12 +104,12 @@ def test_no_data_is_ever_handed_to_what_evaluates_it() -> None:
     # fish evaluates what stands after -a: there it is a constant list or a function of ours in single quotes.
     offered = [re.search(r" -a (\S+)", line) for line in lines if line.startswith("complete -c awsenv")]
     values = {found[1] for found in offered if found}
-    assert all(re.match(r"'[^$]*|[\w-]+$|\"\$(regions|durations|services)\"$|--$|-$", value) for value in values), (
-        values
-    )
+    assert all(
+        re.match(r"'[^$]*|[\w-]+$|\"\$(regions|durations|services|policies)\"$|--$|-$", value) for value in values
+    ), values
 
 
 def test_compinit_is_left_to_the_user() -> None:
-    for path in (ROOT / "shell/awsenv.zsh", ROOT / "completions/_awsenv", ROOT / "shell/awsenv.plugin.zsh"):
+    for path in (*(ROOT / "shell").glob("*.zsh"), ROOT / "completions/_awsenv"):
         lines = [line for line in path.read_text().splitlines() if not line.lstrip().startswith("#")]
         assert not [line for line in lines if "compinit" in line]

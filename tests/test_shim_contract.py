@@ -15,6 +15,7 @@ from awsenv.render.shells import reply
 from awsenv.variables import MANAGED, OWN
 from tests.shells import BASH, POSIX, ROOT, SENTINEL, SHELLS, Result, Shell, missing
 
+BASH_FILES = (ROOT / "shell/awsenv.bash", ROOT / "shell/awsenv-verbs.bash")
 SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 TOKEN = "IQoJb3JpZ2luX2VjEJr//////////wEaCXVzLWVhc3QtMSJHMEUCIQ=="
 
@@ -102,9 +103,9 @@ def fish(tmp_path: Path) -> Shell:
 
 def test_the_name_lists_are_those_of_the_backend(shell: Shell) -> None:
     if shell.family == "fish":
-        result = shell.run("echo $__awsenv_managed; echo $__awsenv_own")
+        result = shell.run("__awsenv_load_verbs; echo $__awsenv_managed; echo $__awsenv_own")
     else:
-        result = shell.run('echo "${__awsenv_managed[@]}"; echo "${__awsenv_own[@]}"')
+        result = shell.run('__awsenv_load_verbs; echo "${__awsenv_managed[@]}"; echo "${__awsenv_own[@]}"')
     listed, own = result.stdout.splitlines()
     assert tuple(listed.split()) == MANAGED
     assert tuple(own.split()) == OWN
@@ -123,29 +124,31 @@ def test_shellcheck_has_nothing_to_say() -> None:
         "all",
         "-e",
         "SC2250,SC2249,SC2310,SC2312",
-        str(ROOT / "shell/awsenv.bash"),
+        *map(str, BASH_FILES),
     ]
     done = subprocess.run(argv, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "")
 
 
 @pytest.mark.parametrize(
-    "argv", [["bash", "-n", "awsenv.bash"], ["bash", "--posix", "-n", "awsenv.bash"], ["zsh", "-n", "awsenv.zsh"],
-             ["fish", "--no-execute", "awsenv.fish"], ["fish_indent", "--check", "awsenv.fish"]], ids=" ".join
+    "argv", [["bash", "-n", "X.bash"], ["bash", "--posix", "-n", "X.bash"], ["zsh", "-n", "X.zsh"],
+             ["fish", "--no-execute", "X.fish"], ["fish_indent", "--check", "X.fish"]], ids=" ".join
 )  # fmt: skip
-def test_the_shell_itself_finds_no_fault(argv: list[str]) -> None:
-    done = subprocess.run(argv, cwd=ROOT / "shell", capture_output=True, text=True)
+@pytest.mark.parametrize("name", ["awsenv", "awsenv-verbs"])
+def test_the_shell_itself_finds_no_fault(argv: list[str], name: str) -> None:
+    words = [word.replace("X.", f"{name}.") for word in argv]
+    done = subprocess.run(words, cwd=ROOT / "shell", capture_output=True, text=True)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
 def test_a_lint_exemption_says_why() -> None:
-    for line in (ROOT / "shell/awsenv.bash").read_text().splitlines():
+    for line in (line for path in BASH_FILES for line in path.read_text().splitlines()):
         if "shellcheck disable" in line or "shellcheck source" in line:
             assert re.search(r" # \w+", line), line
 
 
 def code_of_bash() -> list[str]:
-    lines = (ROOT / "shell/awsenv.bash").read_text().splitlines()
+    lines = [line for path in BASH_FILES for line in path.read_text().splitlines()]
     return [line.split(" # ")[0] for line in lines if not line.lstrip().startswith("#")]
 
 
@@ -256,6 +259,110 @@ def test_without_any_awsenv_the_shell_stays_usable(shell: Shell) -> None:
     result = shell.run("awsenv list; " + shell.said() + "echo usable")
     assert result.stdout == "status 127\nusable\n"
     assert result.stderr == "awsenv: cannot find the awsenv program (was it moved or removed?)\n"
+
+
+# ---- The second file ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def verbs(shell: Shell) -> Path:
+    """The second file, as a copy of the shell's own, in a folder with a blank and a quote in its name."""
+    folder = shell.home / "shell of 'mine"
+    folder.mkdir()
+    shell.values["__awsenv_shell"] = str(folder)
+    path = folder / f"awsenv-verbs.{shell.family}"
+    path.write_text((ROOT / "shell" / path.name).read_text())
+    return path
+
+
+def test_the_second_file_is_read_at_the_first_change_and_once(shell: Shell, verbs: Path) -> None:
+    verbs.write_text(f"echo read >>{shell.quote(str(shell.home / 'log'))}\n" + verbs.read_text())
+    result = shell.run("awsenv list; awsenv use --help; " + shell.dump("before"))
+    assert (result.stdout, result.stderr) == ("", "") and not (shell.home / "log").exists()
+    shell.run("awsenv use dev; awsenv refresh; awsenv use prod; awsenv off")
+    assert (shell.home / "log").read_text() == "read\n"
+
+
+def test_a_new_shim_in_an_old_shell_reads_its_own_second_file(shell: Shell, verbs: Path) -> None:
+    verbs.write_text(f"echo read >>{shell.quote(str(shell.home / 'log'))}\n" + verbs.read_text())
+    shell.run(f"awsenv use dev; {shell.load}awsenv use prod")
+    assert (shell.home / "log").read_text() == "read\nread\n"
+
+
+HIDDEN = {
+    "gone": None,
+    "a folder": "",
+    "cut short": "echo half\n",
+    "of another protocol": "echo new\n__awsenv_verbs=2\n",
+}
+
+
+@pytest.mark.parametrize("state", HIDDEN)
+@pytest.mark.parametrize("before", ["", "set -eu", "set -o posix"])
+def test_without_its_second_file_nothing_changes_and_one_sentence_says_so(
+    shell: Shell, verbs: Path, state: str, before: str
+) -> None:
+    if before and (shell.family == "fish" or (before == "set -o posix" and shell.family == "zsh")):
+        pytest.skip("not an option of this shell")
+    text = HIDDEN[state]
+    verbs.unlink()
+    if state == "a folder":
+        verbs.mkdir()
+    elif text is not None:
+        verbs.write_text(
+            text.replace("__awsenv_verbs=2", "set -gu __awsenv_verbs 2") if shell.family == "fish" else text
+        )
+    shown = "awsenv use dev; " if shell.family == "fish" else "awsenv use dev || "
+    result = shell.run(shown + shell.said() + shell.dump("after") + "awsenv list && echo listed", before=before)
+    assert result.stdout.endswith("status 127\nlisted\n")
+    wrong = f"cannot read {verbs}: nothing changed (was awsenv moved or removed?)"
+    if text:
+        wrong = f"{verbs} is not of this version: start a new shell or run: exec $SHELL"
+    assert result.stderr == f"awsenv: {wrong}\n"
+    assert managed(result.environment("after")) == {} and strange(result.environment("after")) == set()
+    assert [call.args for call in shell.stub.calls] == [["list"]]
+
+
+def test_a_hook_says_nothing_of_a_second_file_that_is_gone(shell: Shell, verbs: Path) -> None:
+    verbs.unlink()
+    hook = "__awsenv_at_prompt" if shell.family == "fish" else "__awsenv_hook"
+    env = keys("dev", AWSENV_REFRESH_AT="1", AWSENV_EXPIRES_AT="2")
+    script = f"{hook}; __awsenv_before_command ls; {shell.said()}{shell.dump('after')}"
+    result = shell.run(script, env=env, flags=["-i"] if shell.family == "fish" else [])
+    assert (result.stdout, result.stderr) == ("status 0\n", "")
+    assert managed(result.environment("after")) == env
+    assert shell.stub.calls == []
+
+
+@pytest.mark.parametrize("flag", ["v", "x", "a", "T", "k"])
+def test_reading_the_second_file_neither_shows_nor_exports_it(posix: Shell, flag: str) -> None:
+    if posix.family == "zsh" and flag in "Tk":
+        pytest.skip("no such option in zsh, or another meaning")
+    # The prompt's own way to it, and a verb's.
+    script = f"set -{flag}\n__awsenv_hook\nawsenv use dev\n{{ set +{flag}; }} 2>/dev/null\n{posix.dump('after')}"
+    due = {"AWSENV_PROFILE": "dev", "AWSENV_REFRESH_AT": "1", "AWSENV_KEY_ID": "AKIA1", "AWS_ACCESS_KEY_ID": "AKIA1"}
+    for env in ({}, due):
+        result = posix.run(script, before=posix.load, env=env)
+        assert "__awsenv_stash" not in result.stderr and SECRET not in result.stderr
+        assert strange(result.environment("after")) == set()
+        assert managed(result.environment("after")) == keys("dev")
+
+
+def test_aliases_of_the_second_files_words_change_nothing(posix: Shell) -> None:
+    """Those that came after the shim was loaded: it is parsed then."""
+    words = (
+        "local export unset eval printf return set trap kill exec source command complete continue : test true builtin"
+    )
+    words += " emulate setopt typeset print autoload" if posix.family == "zsh" else ""
+    aliases = "shopt -s expand_aliases\n" if posix.family == "bash" else ""
+    aliases += "".join(f"alias {word}='echo ALIAS'\n" for word in words.split())
+    if posix.family == "zsh":
+        aliases += "".join(
+            f"alias -g {w}='| cat -n'\n" for w in ["L", "G", "NE", "name", "answer", "before", "after", "use", "off"]
+        )
+    shell = posix.run(f"{aliases}\n'awsenv' 'use' 'dev'\n{posix.dump('on')}", load=True)
+    assert (shell.stdout, shell.stderr) == ("", "")
+    assert managed(shell.environment("on")) == keys("dev")
 
 
 # ---- What is captured, what is called -------------------------------------------------------------------------------
@@ -676,7 +783,7 @@ def test_a_universal_profile_that_programs_still_get_shows_as_drift(
 ) -> None:
     monkeypatch.setattr(fish, "argv", lambda *flags: ["fish", *flags])
     fish.run("set -Ux AWS_PROFILE uni", load=False)
-    assert fish.run("awsenv use dev; __awsenv_segment_text").stdout == "dev/Admin eu-west-1 ≠ "
+    assert fish.run("awsenv use dev; __awsenv_segment_text").stdout == "≠ uni AKIADEV eu-west-1 "
 
 
 # ---- Secrets --------------------------------------------------------------------------------------------------------
@@ -822,7 +929,7 @@ def test_each_prompt_shows_what_is_so_now(shell: Shell) -> None:
         terminal.ask(shell.export("AWSENV_EXPIRES_AT", str(int(time.time()) + 47 * 60 + 30)))
         assert terminal.segment == "dev/Admin eu-west-1 47m"
         terminal.ask(shell.export("AWS_PROFILE", "other"))
-        assert terminal.segment == "dev/Admin eu-west-1 ≠"
+        assert terminal.segment == "≠ other AKIADEV eu-west-1"
         terminal.ask("awsenv off")
         assert terminal.segment == ""
 

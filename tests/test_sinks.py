@@ -486,7 +486,7 @@ def test_a_hostile_environment_is_shown_and_does_nothing(door: Door, pid: str) -
         ["use", "--region", payload, "base"],
         ["use", "--duration", payload, "base"],
         ["use", "--as", payload, "base"],
-        ["use", f"--{payload}"],
+        ["use", f"--{payload or 'none'}"],  # `use --` alone is the list, which waits for a person
         ["use", "base", payload],
         ["export", "base", "--format", payload],
         [payload],

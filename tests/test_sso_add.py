@@ -18,11 +18,11 @@ from awsenv import answers, assets, config_writer
 from awsenv.answers import Talk
 from awsenv.commands import sso_add as verb
 from awsenv.commands.sso_add import Request
-from awsenv.commands.sso_import import Face
 from awsenv.config import AwsConfig
 from awsenv.errors import AwsenvError, Config, Storage, Usage
 from awsenv.lease import Reading
 from awsenv.model import Outcome
+from awsenv.proposal import Face
 from awsenv.world import World
 from tests.payloads import PAYLOADS, has_controls
 

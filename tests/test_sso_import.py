@@ -14,11 +14,12 @@ import pytest
 
 from awsenv import assets, config_writer
 from awsenv.commands import sso_import as verb
-from awsenv.commands.sso_import import Face, Request
+from awsenv.commands.sso_import import Request
 from awsenv.config import AwsConfig
 from awsenv.demo.house import token_file
 from awsenv.errors import AwsenvError, Config, LoginNeeded, Storage, Usage
 from awsenv.model import Outcome
+from awsenv.proposal import Face
 from awsenv.world import World
 from tests.payloads import PAYLOADS, has_controls
 

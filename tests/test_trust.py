@@ -13,6 +13,7 @@ import pytest
 from awsenv import assets, trust
 from awsenv.errors import Config, Storage
 from awsenv.model import Where
+from awsenv.program import starting
 from awsenv.trust import Gate, commands_in, origin_of
 
 CONFIG = b"[profile p]\nregion = eu-west-1\ncredential_process = '%s' --password hunter2\n"
@@ -163,7 +164,7 @@ def stranger(tmp_path) -> Path:
 
 
 def require(keeper: Gate, path: Path) -> None:
-    keeper.require(origin_of(str(path), path.read_bytes()), "/opt/tool", Where(str(path), 3))
+    keeper.require(origin_of(str(path), path.read_bytes()), starting("/opt/tool"), Where(str(path), 3))
 
 
 def test_trust_is_for_that_content_at_that_place_alone(home, stranger):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os.path import exists, expanduser
 from typing import TYPE_CHECKING, Any
 
 import botocore.loaders
@@ -12,11 +13,13 @@ from botocore.httpsession import URLLib3Session
 from botocore.utils import get_environ_proxies
 
 from awsenv import __version__
-from awsenv.aws.exchange import translated
+from awsenv.aws.exchange import CLOCK, translated
+from awsenv.endpoints import is_aws_owned, is_aws_sts, is_loopback
 from awsenv.errors import Config
-from awsenv.model import Credentials
+from awsenv.model import AS_IT_COMES, Credentials, Network
 
 if TYPE_CHECKING:
+    from awsenv.clock import ServerClock
     from awsenv.world import World
 
 _SERVICES = ["iam", "sso", "sso-oidc", "sts"]
@@ -65,13 +68,18 @@ class _Session(botocore.session.Session):
 class Clients:
     """What one of AWS's services is called with; each service's calls are a class on top of it."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, clock: ServerClock | None = None, network: Network = AS_IT_COMES) -> None:
+        self._network = network
         self._now = world.clock
+        self._clock = clock
         self._sessions: dict[bool, _Session] = {}
         # FIPS and dual-stack host names are in the whole list alone.
         variants = ("AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT")
-        self._ca_bundle = world.env.get("AWS_CA_BUNDLE") or world.env.get("REQUESTS_CA_BUNDLE") or True
-        self._variants = any(world.env.get(name, "").lower() == "true" for name in variants)
+        # botocore's order: the variable, the profile, what the library behind it has.
+        own = expanduser(network.ca_bundle) if network.ca_bundle else None
+        self._ca_bundle = world.env.get("AWS_CA_BUNDLE") or own or world.env.get("REQUESTS_CA_BUNDLE") or True
+        self._variants = network.fips or network.dualstack
+        self._variants = self._variants or any(world.env.get(name, "").lower() == "true" for name in variants)
 
     def _session(self, whole: bool) -> _Session:
         if whole not in self._sessions:
@@ -79,6 +87,8 @@ class Clients:
             session = _Session(session_vars={"profile": (None, None, None, None)})
             session.register_component("data_loader", _Loader(whole))
             session.user_agent_extra = f"awsenv/{__version__}"
+            if self._network.sts_regional is not None:
+                session.set_config_variable("sts_regional_endpoints", self._network.sts_regional.lower())
             self._sessions[whole] = session
         return self._sessions[whole]
 
@@ -91,6 +101,8 @@ class Clients:
         own_endpoints: bool = False,
         attempts: int = 2,
     ) -> Any:
+        if isinstance(self._ca_bundle, str) and not exists(self._ca_bundle):
+            raise Config(f"there are no certificates at {self._ca_bundle} (AWS_CA_BUNDLE, or the setting ca_bundle)")
         options: dict[str, Any] = {
             "connect_timeout": 3,
             "read_timeout": 10,
@@ -98,20 +110,43 @@ class Clients:
         }
         if credentials is None:
             options["signature_version"] = UNSIGNED
+        if self._network.fips is not None:
+            options["use_fips_endpoint"] = self._network.fips
+        if self._network.dualstack is not None:
+            options["use_dualstack_endpoint"] = self._network.dualstack
         if not own_endpoints:
             options["ignore_configured_endpoint_urls"] = True  # the plan has decided: see endpoints.py
         with translated(service, None):
             # iam and `aws-global` are not regional, which the partitions alone don't say.
             whole = self._variants or own_endpoints or region.endswith("-global")
-            return self._session(whole).create_client(
+            client = self._session(whole).create_client(
                 service,
                 region_name=region,
                 endpoint_url=endpoint,
+                verify=self._ca_bundle if self._network.ca_bundle else None,
                 aws_access_key_id=credentials.access_key_id if credentials else None,
                 aws_secret_access_key=credentials.secret_access_key if credentials else None,
                 aws_session_token=credentials.session_token if credentials else None,
                 config=ClientConfig(**options),
             )
+        if any(told(client.meta.endpoint_url) for told in (is_aws_owned, is_aws_sts, is_loopback)):
+            client.meta.events.register("response-received", self._hear)  # another host's clock is not AWS's
+        return client
+
+    def _hear(self, response_dict: Any = None, parsed_response: Any = None, **_: Any) -> None:
+        """Learn AWS's time from one of its answers, refusals included. A guest network's page has no request id."""
+        if self._clock is None or not isinstance(parsed_response, dict) or not isinstance(response_dict, dict):
+            return
+        headers = response_dict.get("headers") or {}
+        if not (headers.get("x-amzn-requestid") and headers.get("date")):
+            return
+        skew = self._clock.hear(str(headers["date"]))
+        if skew is not None and skew.is_worth_a_word and "Error" in parsed_response:
+            parsed_response.setdefault("ResponseMetadata", {})[CLOCK] = skew.line()
+
+    def _local(self, moment: float) -> float:
+        """A time of AWS's (epoch seconds), by our clock."""
+        return moment if self._clock is None else self._clock.to_local(moment)
 
     def _http(self, url: str) -> URLLib3Session:
         """botocore's HTTP with the proxies and the CA bundle that its clients would have."""

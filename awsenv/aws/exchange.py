@@ -30,6 +30,9 @@ _AFTER_A_CODE = (
     "each code works once, for half a minute: take the next one; is it the right device, and its clock right?"
 )
 _BUSY = ("Throttling", "ThrottlingException", "TooManyRequestsException", "SlowDownException", "ServiceUnavailable")
+# How a request is refused whose signature is too old, or not yet valid: STS and IAM have the first, others the rest.
+_UNTIMELY = ("SignatureDoesNotMatch", "InvalidSignatureException", "RequestExpired", "RequestTimeTooSkewed")
+CLOCK = "awsenv-clock"  # in a reply's metadata: what is to be said of our clock, where that is minutes off
 _T = TypeVar("_T")
 
 
@@ -106,6 +109,9 @@ def from_reply(service: str, host: str, error: Any) -> AwsenvError:
         return TokenRejected(message)
     if service == "sso-oidc" and code in _REFUSED:
         return TokenRejected(message)
+    clock = error.response.get("ResponseMetadata", {}).get(CLOCK)
+    if clock and code in _UNTIMELY:
+        return Denied(f"{clock}, and AWS refuses what it signs: {message}", hint="sudo timedatectl set-ntp true")
     if code in ("InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch"):
         return Denied(
             f"AWS does not accept this access key: {message}", hint="was it deactivated, deleted or mistyped?"

@@ -11,9 +11,10 @@ from awsenv import tokens
 from awsenv.aws.client import Clients
 from awsenv.aws.exchange import DEADLINE, translated, within
 from awsenv.errors import Denied, LoginNeeded, TokenRejected, Unreachable
-from awsenv.model import Account, Credentials, DeviceCode, Registration, SsoSession, SsoToken
+from awsenv.model import AS_IT_COMES, Account, Credentials, DeviceCode, Network, Registration, SsoSession, SsoToken
 
 if TYPE_CHECKING:
+    from awsenv.clock import ServerClock
     from awsenv.world import World
 
 _DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
@@ -28,8 +29,8 @@ _LISTED = {
 class IdentityCenter(Clients):
     """AwsApi's calls to Identity Center: sso-oidc for the tokens, sso for what is behind them."""
 
-    def __init__(self, world: World) -> None:
-        super().__init__(world)
+    def __init__(self, world: World, clock: ServerClock | None = None, network: Network = AS_IT_COMES) -> None:
+        super().__init__(world, clock, network)
         self._portals: dict[tuple[str, str | None], Any] = {}
         self._making = threading.Lock()
 
@@ -48,7 +49,7 @@ class IdentityCenter(Clients):
                 keys["secretAccessKey"],
                 keys["sessionToken"],
                 issued_at=issued,
-                expires_at=keys["expiration"] / 1000,
+                expires_at=self._local(keys["expiration"] / 1000),
                 account_id=account,
             )
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from awsenv import browser, console
 from awsenv.commands.whoami import from_variables
 from awsenv.endpoints import endpoint_of, is_loopback
 from awsenv.errors import AwsenvError, Config, Denied, Unreachable, Usage
 from awsenv.handover import hand_over
-from awsenv.lease import Reading, plan_for, take
+from awsenv.lease import Reading, plan_for, request_of_shell, take
 from awsenv.model import Credentials, Lease, Outcome, Plan, Profile, UseRequest
+from awsenv.network import for_call
 from awsenv.ports import Ports, real
 from awsenv.prompt import shown_for
+from awsenv.quick import narrowed
 from awsenv.sources.mfa_session import MfaSession
 from awsenv.sources.sso import SsoRole
 from awsenv.store import NoStore
@@ -29,7 +31,7 @@ _TAKES = (
 class _Who:
     """The identity before it is fetched. *held* is what the shell's variables hold; *plan* None where they are foreign."""
 
-    profile: str | None
+    request: UseRequest | None
     plan: Plan | None
     held: Credentials | None
     region: str | None
@@ -47,12 +49,21 @@ class _Goal:
     is_on_loopback: bool
 
 
-def run(world: World, name: str | None, service: str | None, region: str | None, print_only: bool) -> Outcome:
-    """Open the console of *service* in *region*, or print the link; what can be refused is, before anything is fetched."""
+def run(world: World, asked: UseRequest | None, service: str | None, region: str | None, print_only: bool) -> Outcome:
+    """Open the console of *service* in *region*, or print the link; what can be refused is, before anything is fetched.
+
+    *asked* None means this shell.
+    """
+    name = asked.profile if asked is not None else None
     wanted = console.service_of(service) if service is not None else None
     reading = Reading.of(world)
-    who = _identity(world, reading, name)
+    who = _identity(world, reading, asked)
     ports = real(world, NoStore())
+    if who.plan is not None:
+        named = reading.config.profile(who.plan.profile)
+        for called in ("sts", "signin"):  # the keys themselves go to the second
+            for each in for_call(called, named, reading.config, world.env):
+                ports.trust.require(each.origin, each.deed, each.where)
     goal = _goal(world, reading, who, wanted, region, ports.aws.regions())
     command = _browser_of(who.plan, reading)
     if not print_only:
@@ -107,12 +118,12 @@ def _require_browser(goal: _Goal, here: str | None, name: str | None) -> None:
         raise Config(f"no browser is sent to {goal.base}, which is not AWS's", hint=_print_instead(name))
 
 
-def _identity(world: World, reading: Reading, name: str | None) -> _Who:
-    """Who is meant: profile *name*, or this shell; raises Usage where the shell is nobody."""
+def _identity(world: World, reading: Reading, asked: UseRequest | None) -> _Who:
+    """Who is meant: who is *asked* for, or this shell; raises Usage where the shell is nobody."""
     env = world.env
-    if name is not None:
-        plan = plan_for(world, reading, UseRequest(name))
-        return _Who(name, plan, None, plan.region)
+    if asked is not None:
+        plan = plan_for(world, reading, asked)
+        return _Who(asked, plan, None, plan.region)
     region = env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or None
     key, ours = env.get("AWS_ACCESS_KEY_ID"), env.get("AWSENV_PROFILE")
     if key and not (ours and key == env.get("AWSENV_KEY_ID")):
@@ -122,15 +133,17 @@ def _identity(world: World, reading: Reading, name: str | None) -> _Who:
     profile = ours if key else env.get("AWS_PROFILE") or ours
     if not profile:
         raise Usage("no identity in this shell", hint="awsenv console NAME")
+    # With the options that made it: a read-only shell opens no other console.
+    request = (request_of_shell(world) if profile == ours else None) or UseRequest(profile)
     try:
-        plan = plan_for(world, reading, UseRequest(profile))
+        plan = plan_for(world, reading, request)
     except AwsenvError:
         if held is None:
             raise
-        return _Who(profile, None, held, region)  # the profile is gone meanwhile; the keys are not
+        return _Who(request, None, held, region)  # the profile is gone meanwhile; the keys are not
     if isinstance(plan.steps[-1], MfaSession):
         held = None  # a user's session, which the console does not take: the keys themselves get another
-    return _Who(profile, plan, held, region or plan.region)
+    return _Who(request, plan, held, region or plan.region)
 
 
 def _has_ended(world: World) -> bool:
@@ -147,13 +160,15 @@ def _browser_of(plan: Plan | None, reading: Reading) -> tuple[str, ...] | None:
 def _fetched(world: World, reading: Reading, who: _Who) -> tuple[str, Credentials, tuple[str, ...]]:
     """What to call the identity, its credentials, and what there is to say of getting them."""
     if who.held is None:
-        taken = take(world, UseRequest(str(who.profile), mfa_session=False))
+        assert who.request is not None, "only keys that are held can be nobody's"
+        taken = take(world, replace(who.request, mfa_session=False))
         assert taken.lease.credentials is not None, "keys mode always has them"
         return shown_for(taken.lease, reading.settings).label, taken.lease.credentials, taken.notes
-    if who.profile is None:
+    if who.request is None:
         return f"the keys ****{who.held.access_key_id[-4:]} of this shell", who.held, ()
     env = world.env
-    lease = Lease(who.profile, who.region, who.held, env.get("AWSENV_ACCOUNT_ID"), env.get("AWSENV_ROLE"))
+    about = (env.get("AWSENV_ACCOUNT_ID"), env.get("AWSENV_ROLE"))
+    lease = Lease(who.request.profile, who.region, who.held, *about, narrowed=narrowed(env))
     return shown_for(lease, reading.settings).label, who.held, ()
 
 

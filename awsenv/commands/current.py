@@ -23,6 +23,7 @@ def run(world: World, as_json: bool) -> Outcome:
         "profile": profile,
         "account": world.env.get("AWSENV_ACCOUNT_ID"),
         "role": world.env.get("AWSENV_ROLE"),
+        "narrowed": quick.narrowed(world.env) or None,
         "region": world.env.get("AWS_REGION"),
         "expires_at": int(expires) if expires.isascii() and expires.isdigit() else None,
         "drift": bool(quick.drifted(world.env)) if profile else False,

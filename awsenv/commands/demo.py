@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from awsenv import hot
 from awsenv.errors import Usage
 from awsenv.model import Outcome
@@ -21,9 +23,7 @@ def run(world: World, command: tuple[str, ...], shell: str | None) -> Outcome:
     name = shell or _users_shell(world)
     if name not in DIALECTS:
         raise Usage(f"there is no shim for {name}", hint=f"awsenv demo --shell {next(iter(DIALECTS))}")
-    code = visit(
-        command or None, base_env=world.child_env(), shell_name=name, init_for=lambda chosen: _shim(chosen, world)
-    )
+    code = visit(command or None, base_env=world.child_env(), shell_name=name, init_for=_shim)
     return Outcome(exit_code=code)
 
 
@@ -37,7 +37,8 @@ def _users_shell(world: World) -> str:
     return name if name in DIALECTS else "bash"
 
 
-def _shim(shell: str, world: World) -> str:
-    answer = hot.answer(["init", shell], world.env)
+def _shim(shell: str, env: Mapping[str, str]) -> str:
+    """What `awsenv init` prints in *env*: the demo's own, for it names the store."""
+    answer = hot.answer(["init", shell], env)
     assert answer is not None, "a shell of DIALECTS and a home are all that init needs"
     return answer.stdout.decode("utf-8", "surrogateescape")

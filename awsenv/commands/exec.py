@@ -14,7 +14,7 @@ def run(world: World, request: UseRequest, command: tuple[str, ...]) -> Outcome:
     """The environment to become *command* in."""
     if not command:
         raise Usage("no command to run", hint="awsenv exec NAME -- aws sts get-caller-identity")
-    taken = take(world, request)
+    taken = take(world, request, guarded="exec")
     change = export_for(taken.lease)
     env = world.child_env()
     for name in change.unset:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from awsenv import explain
 from awsenv.lease import Reading, plan_for
-from awsenv.model import Outcome, UseRequest
+from awsenv.model import Note, Outcome, UseRequest
 from awsenv.ports import real
 from awsenv.resolve import chain_keys
 from awsenv.store import NoStore, open_store
@@ -15,8 +16,14 @@ from awsenv.world import World
 
 def run(world: World, request: UseRequest, as_json: bool) -> Outcome:
     """Each step with the lines it comes from, fresh or to fetch. Touches no network, and no secret."""
-    plan = plan_for(world, Reading.of(world), request)
-    store, trouble = open_store(world.store_root)
+    reading = Reading.of(world)
+    plan = plan_for(world, reading, request)
+    if plan.profile != request.profile:
+        alias = Note(
+            f"{request.profile} is an alias of this profile", reading.settings.origins[f"aliases.{request.profile}"]
+        )
+        plan = replace(plan, notes=(alias, *plan.notes))
+    store, trouble = open_store(world.store_root, world.started)
     ports = real(world, store)
     states = []
     for key, step in zip(chain_keys(plan, ports), plan.steps, strict=True):

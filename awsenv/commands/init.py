@@ -1,8 +1,8 @@
-"""`init` as Typer meets it: the plain form is hot.py's, so what arrives here is a mistake or a missing home."""
+"""`init` as Typer meets it: a mistake or a missing home, for the plain form is hot.py's; and the copies that `setup` keeps."""
 
 from __future__ import annotations
 
-from awsenv import hot
+from awsenv import assets, hot
 from awsenv.errors import Storage, Usage
 from awsenv.model import Outcome
 from awsenv.render.shells import DIALECTS
@@ -17,3 +17,19 @@ def run(world: World, shell: str, values: bool) -> Outcome:
     if answer is None:
         raise Storage("there is no folder to keep credentials in", hint="set HOME or XDG_CACHE_HOME")
     return Outcome(answer.stdout.decode("utf-8", "surrogateescape"))
+
+
+def copied(shell: str, folder: str) -> tuple[str, str]:
+    """The paths of the shim's two files in *folder*, in the order of writing: the first is read by the other one."""
+    dialect = DIALECTS[shell]
+    return f"{folder}/{dialect.verbs}", f"{folder}/{dialect.file}"
+
+
+def copies(world: World, shell: str, folder: str) -> dict[str, str]:
+    """Path → text of both; they find each other in *folder*, so that an upgrade never pairs an old one with a new one."""
+    dialect = DIALECTS[shell]
+    installed, beside = (dialect.assignment("__awsenv_shell", where) for where in (assets.folder("shell"), folder))
+    shim = run(world, shell, False).stdout
+    assert f"{installed}\n" in shim, "the shim says where its second file is"
+    texts = (assets.text("shell", dialect.verbs), shim.replace(installed, beside, 1))
+    return dict(zip(copied(shell, folder), texts, strict=True))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from awsenv import hot
 from awsenv.errors import AwsenvError
@@ -37,6 +37,7 @@ class Row:
     region: str
     state: str
     reason: str = ""
+    aliases: tuple[str, ...] = ()
 
 
 def run(world: World, as_json: bool, names: bool, width: int, colour: bool) -> Outcome:
@@ -48,9 +49,13 @@ def run(world: World, as_json: bool, names: bool, width: int, colour: bool) -> O
     reading = Reading.of(world)
     if names:
         return Outcome("".join(f"{show(name)}\n" for name in reading.config.names()))
-    store, _ = open_store(world.store_root)
+    store, _ = open_store(world.store_root, world.started)
     ports = real(world, store)
-    rows = [_row(world, reading, name, store, ports) for name in reading.config.names()]
+    aliases = _aliases(reading)
+    rows = [
+        replace(_row(world, reading, name, store, ports), aliases=tuple(aliases.get(name, ())))
+        for name in reading.config.names()
+    ]
     if as_json:
         return Outcome(json.dumps([{**vars(row)} for row in rows], indent=2) + "\n")
     if not rows:
@@ -58,10 +63,21 @@ def run(world: World, as_json: bool, names: bool, width: int, colour: bool) -> O
     return Outcome(_text(rows, world.env.get("AWSENV_PROFILE"), width, colour))
 
 
+def _aliases(reading: Reading) -> dict[str, list[str]]:
+    """Profile → its aliases, without those that are void."""
+    found: dict[str, list[str]] = {}
+    for alias in reading.settings.aliases:
+        if reading.meant(alias) != alias:
+            found.setdefault(reading.meant(alias), []).append(alias)
+    return found
+
+
 def _text(rows: list[Row], current: str | None, width: int, colour: bool) -> str:
     """The table, of as many columns as fit whole, the reasons of what can't be used below it, a line each."""
     marked = [(("→ " if row.profile == current else "  ") + row.profile, row) for row in rows]
     columns = {"  profile": [name for name, _ in marked]}
+    if any(row.aliases for row in rows):
+        columns["alias"] = [" ".join(row.aliases) for row in rows]
     for name in ("account", "role", "state", "region", "way"):  # what is least missed comes last, and goes first
         column = [
             str(getattr(row, name)) if not row.reason or name != "state" else "can't be used" for _, row in marked
@@ -69,7 +85,7 @@ def _text(rows: list[Row], current: str | None, width: int, colour: bool) -> str
         wide = sum(max(len(show(cell)) for cell in (header, *cells)) + 3 for header, cells in columns.items())
         if wide + max(len(show(cell)) for cell in (name, *column)) <= width:
             columns[name] = column
-    order = [name for name in ("  profile", "way", "account", "role", "region", "state") if name in columns]
+    order = [name for name in ("  profile", "alias", "way", "account", "role", "region", "state") if name in columns]
     cells = [tuple(columns[name][i] for name in order) for i in range(len(rows))]
     reasons = "".join(f"{show(row.profile)}: {show(row.reason, 300)}\n" for row in rows if row.reason)
     return table(order, cells, width, colour) + (f"\n{reasons}" if reasons else "")

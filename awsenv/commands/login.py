@@ -1,13 +1,15 @@
-"""`login`: a person logs in to Identity Center; awsenv, the AWS CLI and the SDKs all have it from then on."""
+"""`login`: a person logs in, to Identity Center or as `aws login` does; awsenv and AWS's tools have it from then on."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from awsenv import config_writer, logins
 from awsenv.config import AwsConfig
 from awsenv.errors import LoginNeeded
 from awsenv.lease import Reading
-from awsenv.login import log_in
-from awsenv.model import Outcome, SsoSession, SsoToken
+from awsenv.login import Manner, log_in
+from awsenv.model import Outcome, Session, SsoSession, SsoToken, Token, TokenT
 from awsenv.offer import manner_for
 from awsenv.ports import Ports, real
 from awsenv.renewal import live_token
@@ -24,19 +26,29 @@ def run(world: World, name: str | None, device: bool, may_open: bool, fresh: boo
     ports = real(world, store)
     if trouble:  # before any tab opens: without the store's locks, others may open theirs
         ports.asker.say(f"awsenv: {trouble}")
-    seen = ports.tokens.load(session.key)
+    manner = manner_for(session, reading.settings, device, may_open)
+    if not isinstance(session, SsoSession):
+        return Outcome(notes=_logged_in(session, name, ports, manner, fresh)[1])
+    token, notes = _logged_in(session, name, ports, manner, fresh)
+    return Outcome(notes=(*notes, *(_moved(world, session, token, ports) if token is not None else ())))
+
+
+def _logged_in(
+    session: Session[TokenT], name: str | None, ports: Ports, manner: Manner, fresh: bool
+) -> tuple[TokenT | None, tuple[str, ...]]:
+    """The new token, None where the old one will do, and what to say."""
+    seen = session.cache(ports).load(session.key)
     if not fresh:
         try:
-            token = live_token(session, ports)
+            good = live_token(session, ports)
         except LoginNeeded as error:
-            seen = error.seen
+            newest: Any = error.seen  # None: somebody has logged out
+            seen = newest
         else:
             again = f"{session.login_command(name)} --fresh"
-            said = f"already logged in to {session.title()}: {_lasts(token, ports.now())}   (anew: {again})"
-            return Outcome(notes=(said,))
-    token = log_in(session, ports, manner_for(session, reading.settings, device, may_open), seen)
-    said = f"logged in to {session.title()}: {_lasts(token, ports.now())}"
-    return Outcome(notes=(said, *_moved(world, session, token, ports)))
+            return None, (f"already logged in to {session.title()}: {_lasts(good, ports.now())}   (anew: {again})",)
+    token = log_in(session, ports, manner, seen)
+    return token, (f"logged in to {session.title()}: {_lasts(token, ports.now())}",)
 
 
 def _moved(world: World, session: SsoSession, token: SsoToken, ports: Ports) -> tuple[str, ...]:
@@ -62,7 +74,7 @@ def _moved(world: World, session: SsoSession, token: SsoToken, ports: Ports) -> 
     return (f"wrote sso_region = {region}",)
 
 
-def _lasts(token: SsoToken, now: float) -> str:
+def _lasts(token: Token, now: float) -> str:
     if token.is_refreshable(now):
         return "renewed until AWS ends it"
     return f"for {left(token.expires_at - now)}, without renewal"

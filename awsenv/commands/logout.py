@@ -10,11 +10,10 @@ from awsenv import logins, quick, renewal
 from awsenv.commands.use import asked_by_shim
 from awsenv.errors import AwsenvError, Interrupted, LoginNeeded, TokenRejected, Unreachable, Usage
 from awsenv.lease import Reading
-from awsenv.logins import Login
+from awsenv.logins import AnySession, Login
 from awsenv.model import Credentials, Outcome, SsoSession
 from awsenv.ports import Ports, real
 from awsenv.render import shells
-from awsenv.sources.sso import login_group
 from awsenv.store import FileStore, Store, open_store
 from awsenv.text import left
 from awsenv.undisturbed import undisturbed
@@ -28,7 +27,7 @@ class _Done:
 
     said: list[str] = field(default_factory=list)
     code: int = 0
-    over: list[SsoSession] = field(default_factory=list)
+    over: list[AnySession] = field(default_factory=list)
 
 
 def run(world: World, name: str | None, everything: bool) -> Outcome:
@@ -76,14 +75,14 @@ def run(world: World, name: str | None, everything: bool) -> Outcome:
 
 
 def _is_known(login: Login, ports: Ports, store: Store) -> bool:
-    return ports.tokens.load(login.session.key) is not None or bool(_held(login.session, store))
+    return login.session.cache(ports).load(login.session.key) is not None or bool(_held(login.session, store))
 
 
-def _held(session: SsoSession, store: Store) -> dict[str, Credentials]:
-    return store.of_login(login_group(session)) if isinstance(store, FileStore) else {}
+def _held(session: AnySession, store: Store) -> dict[str, Credentials]:
+    return store.of_login(logins.group_of(session)) if isinstance(store, FileStore) else {}
 
 
-def _lives_on(world: World, reading: Reading, session: SsoSession) -> bool:
+def _lives_on(world: World, reading: Reading, session: AnySession) -> bool:
     """Whether the identity of this shell came from *session*."""
     profile = world.env.get("AWSENV_PROFILE")
     if not profile:
@@ -94,13 +93,13 @@ def _lives_on(world: World, reading: Reading, session: SsoSession) -> bool:
         return False
 
 
-def _end(session: SsoSession, ports: Ports, store: Store, done: _Done) -> None:
+def _end(session: AnySession, ports: Ports, store: Store, done: _Done) -> None:
     """End *session*. All of it under its lock: a login or a renewal of this moment must not be half undone."""
     with (
-        ports.tokens.locked(session.key, wait=True, on_wait=Waiting(session, ports.asker)),
+        session.cache(ports).locked(session.key, wait=True, on_wait=Waiting(session, ports.asker)),
         undisturbed(ports.asker.say, "the logout has begun, and is brought to its end"),
     ):
-        was_there = ports.tokens.load(session.key) is not None
+        was_there = session.cache(ports).load(session.key) is not None
         error = _tell_aws(session, ports)
         held = _held(session, store)
         failures = _removed(session, ports, store)
@@ -108,7 +107,8 @@ def _end(session: SsoSession, ports: Ports, store: Store, done: _Done) -> None:
         last = max(ends, default=0.0) - ports.now()
         said = f"logged out of {session.title()}" if was_there else f"there was no login to {session.title()}"
         if held:
-            said += f"; {len(held)} role session{'s' if len(held) > 1 else ''} removed with it"
+            what = "role session" if isinstance(session, SsoSession) else "session"
+            said += f"; {len(held)} {what}{'s' if len(held) > 1 else ''} removed with it"
         done.said.append(said)
         done.over.append(session)
         if last > 0:
@@ -124,8 +124,10 @@ def _end(session: SsoSession, ports: Ports, store: Store, done: _Done) -> None:
             done.code = failure.exit_code
 
 
-def _tell_aws(session: SsoSession, ports: Ports) -> AwsenvError | None:
+def _tell_aws(session: AnySession, ports: Ports) -> AwsenvError | None:
     """End the session at AWS; the reason where it could not be told."""
+    if not isinstance(session, SsoSession):
+        return None  # AWS Sign-In has no call for it that these credentials may make
     token = ports.tokens.load(session.key)
     if token is None:
         return None
@@ -143,16 +145,17 @@ def _tell_aws(session: SsoSession, ports: Ports) -> AwsenvError | None:
     return None
 
 
-def _removed(session: SsoSession, ports: Ports, store: Store) -> list[AwsenvError]:
+def _removed(session: AnySession, ports: Ports, store: Store) -> list[AwsenvError]:
     """Remove all that is kept of the login, what hands out credentials first; what hindered it."""
     failures: list[AwsenvError] = []
     steps: list[Callable[[], None]] = [
-        lambda: ports.tokens.drop(session.key),
-        lambda: ports.tokens.drop_registration(session),
-        lambda: ports.tokens.clear_trouble(session.key),
+        lambda: session.cache(ports).drop(session.key),
+        lambda: session.cache(ports).clear_trouble(session.key),
     ]
+    if isinstance(session, SsoSession):
+        steps.append(partial(ports.tokens.drop_registration, session))
     if isinstance(store, FileStore):
-        steps.insert(0, partial(store.drop_login, login_group(session)))
+        steps.insert(0, partial(store.drop_login, logins.group_of(session)))
     for step in steps:
         try:
             step()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from awsenv import logins
 from awsenv.lease import Reading
-from awsenv.logins import Login
-from awsenv.model import Outcome
-from awsenv.ports import Ports, real
-from awsenv.sources.sso import login_group
+from awsenv.logins import AnySession, Login, group_of
+from awsenv.model import LoginSession, Outcome, Token
+from awsenv.ports import Ports, TokenCache, real
 from awsenv.store import FileStore, Store, open_store
 from awsenv.text import ago, left, show
 from awsenv.world import World
@@ -31,6 +31,7 @@ class Row:
     role_sessions: int
     role_sessions_expire_at: int | None
     login: str
+    login_session: str | None = None
 
 
 def run(world: World, as_json: bool) -> Outcome:
@@ -46,39 +47,57 @@ def run(world: World, as_json: bool) -> Outcome:
     if not rows:
         return Outcome(notes=(*notes, "no sso-session and no Identity Center profile yet", "  hint: awsenv sso add"))
     now = ports.now()
-    blocks = (
-        (f"{row.session or '(legacy)'}   {row.start_url}   {row.region}", _login(row, now), _hangs(row, now))
-        for row in rows
-    )
+    blocks = ((_titled(row), _login(row, now), _hangs(row, now)) for row in rows)
     return Outcome("".join(f"{show(first)}\n  {login}\n  {hangs}\n" for first, login, hangs in blocks), notes)
 
 
+def _titled(row: Row) -> str:
+    if row.login_session is not None:
+        return f"{row.login_session}   aws login" + (f"   {row.region}" if row.region else "")
+    return f"{row.session or '(legacy)'}   {row.start_url}   {row.region}"
+
+
 def _row(login: Login, ports: Ports, store: Store) -> Row:
-    session, now = login.session, ports.now()
+    session = login.session
+    if isinstance(session, LoginSession):
+        kept = ports.logins.load(session.key)
+        region = (kept.region if kept is not None else None) or session.region or ""
+        row = _state(session, login.profiles, ports, store)
+        return replace(row, region=region, login_session=session.arn)
     token = ports.tokens.load(session.key)
-    held = store.of_login(login_group(session)) if isinstance(store, FileStore) else {}
+    row = _state(session, login.profiles, ports, store)
+    registered = token.registration_expires_at if token is not None else None
+    until = int(registered) if row.renews and registered is not None else None
+    return replace(row, session=session.name, start_url=session.start_url, region=session.region, renews_until=until)
+
+
+def _state(session: AnySession, profiles: tuple[str, ...], ports: Ports, store: Store) -> Row:
+    """The row of a login, but for what only one kind of them has."""
+    now = ports.now()
+    held = store.of_login(group_of(session)) if isinstance(store, FileStore) else {}
     ends = [c.expires_at for c in held.values() if c.expires_at is not None and c.expires_at > now]
-    is_over = token is not None and ports.tokens.is_void(token)
-    renews = token is not None and token.is_refreshable(now) and not is_over and not ports.tokens.is_dead(token)
+    cache: TokenCache[Any] = session.cache(ports)
+    token: Token | None = cache.load(session.key)
+    is_over = token is not None and cache.is_void(token)
+    renews = token is not None and token.is_refreshable(now) and not is_over and not cache.is_dead(token)
     if token is None:
         state = "none"
     elif token.expires_at > now and not is_over:
         state = "live"
     else:
         state = "renewable" if renews else "ended"
-    registered = token.registration_expires_at if token is not None else None
     return Row(
-        session=session.name,
-        start_url=session.start_url,
-        region=session.region,
+        session=None,
+        start_url="",
+        region="",
         state=state,
         token_expires_at=int(token.expires_at) if token is not None else None,
         renews=renews,
-        renews_until=int(registered) if renews and registered is not None else None,
-        profiles=len(login.profiles),
+        renews_until=None,
+        profiles=len(profiles),
         role_sessions=len(ends),
         role_sessions_expire_at=int(max(ends)) if ends else None,
-        login=session.login_command(login.profile),
+        login=session.login_command(profiles[0] if profiles else None),
     )
 
 
@@ -102,5 +121,6 @@ def _hangs(row: Row, now: float) -> str:
     profiles = f"{row.profiles} profile{'' if row.profiles == 1 else 's'}"
     if not row.role_sessions or row.role_sessions_expire_at is None:
         return profiles
-    counted = f"{row.role_sessions} role session{'' if row.role_sessions == 1 else 's'}"
+    what = "role session" if row.login_session is None else "session"  # `aws login`'s own is none of a role's
+    counted = f"{row.role_sessions} {what}{'' if row.role_sessions == 1 else 's'}"
     return f"{profiles}, {counted} ({left(row.role_sessions_expire_at - now)})"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from awsenv.lease import read_settings
+from awsenv.errors import AwsenvError
+from awsenv.lease import Reading, read_settings
 from awsenv.model import Outcome
 from awsenv.settings import TEMPLATE, rows
 from awsenv.text import show
@@ -16,7 +17,10 @@ def run(world: World, as_json: bool, template: bool) -> Outcome:
     if template:
         return Outcome(TEMPLATE)
     path = world.settings_path
-    settings = read_settings(path)
+    try:
+        settings = Reading.of(world).settings  # with what an alias has to do with profiles
+    except AwsenvError:
+        settings = read_settings(path)
     found = rows(settings)
     notes = tuple(f"awsenv: {show(m.where.short(world.home), 300)}: {show(m.what, 300)}" for m in settings.mistakes)
     code = 3 if settings.mistakes else 0

@@ -36,19 +36,23 @@ class Rc:
 
 
 @dataclass(frozen=True)
+class Copy:
+    """One of the shim's files: what is there, and what is to be; None: no such file."""
+
+    path: str
+    there: str | None
+    text: str | None
+
+
+@dataclass(frozen=True)
 class Change:
-    """What the rc file and the copy of the shim are, and what they are to be; None: no such file."""
+    """What the rc file is and is to be (None: no such file), and the copies of the shim's files, in the order of writing."""
 
     shell: str
     rc: Rc
     rc_text: str | None
-    shim_path: str
-    shim: str | None
-    shim_text: str | None
-
-    @property
-    def removes(self) -> bool:
-        return self.shim_text is None
+    copies: tuple[Copy, ...]
+    removes: bool
 
     @property
     def is_rc_done(self) -> bool:
@@ -56,7 +60,7 @@ class Change:
 
     @property
     def is_shim_done(self) -> bool:
-        return self.shim_text == self.shim
+        return all(copy.text == copy.there for copy in self.copies)
 
     def not_done(self, reason: str) -> Storage:
         """The error that says what a person can do instead."""
@@ -77,22 +81,24 @@ def run(world: World, shell: str | None, yes: bool, remove: bool, print_only: bo
     if not os.path.isdir(world.home):
         raise Storage(f"there is no home folder {world.home}", hint="export HOME=/home/you")
     asker = real(world, NoStore()).asker
-    path, shim_path = _rc_path(world, name, asker), f"{_data_folder(world)}/{DIALECTS[name].file}"
+    path, folder = _rc_path(world, name, asker), data_folder(world)
+    shim_path = f"{folder}/{DIALECTS[name].file}"
     for used in (path, shim_path):
         if not is_exportable(used):
             raise Storage(f"{used}: a path with control characters can't be written into an rc file")
     line = rcfile.loading_line(name, shim_path, world.home)
     if print_only:
         return _printed(world, name, path, shim_path, line)
-    rc, there = _read_rc(name, path), _read_shim(shim_path)
+    rc = _read_rc(name, path)
+    wanted = dict.fromkeys(init.copied(name, folder)) if remove else init.copies(world, name, folder)
+    copies = tuple(Copy(file, _read_copy(file), text) for file, text in wanted.items())
     if rc.text and (number := rcfile.stray_marker(rc.text)):
         what = "awsenv's lines were changed by hand here: take out what is left of them"
         raise Config(what, Where(rc.target, number))
     if remove:
         after = rcfile.without_block(rc.text) if rc.text else rc.text
-        return _take_out(world, Change(name, rc, after, shim_path, there, None), yes, asker)
-    change = Change(name, rc, rcfile.with_block(rc.text, line), shim_path, there, init.run(world, name, False).stdout)
-    return _put_in(world, change, yes, asker)
+        return _take_out(world, Change(name, rc, after, copies, True), yes, asker)
+    return _put_in(world, Change(name, rc, rcfile.with_block(rc.text, line), copies, False), yes, asker)
 
 
 def _put_in(world: World, change: Change, yes: bool, asker: Asker) -> Outcome:
@@ -100,17 +106,16 @@ def _put_in(world: World, change: Change, yes: bool, asker: Asker) -> Outcome:
     if change.is_rc_done:
         renewed = "" if change.is_shim_done else "; the shell function that it loads is renewed"
         if not change.is_shim_done:
-            _write_shim(change)
+            _write_copies(change)
         return Outcome(notes=(f"awsenv: {_short(change.rc.path, world)} is set up already{renewed}", *remarks))
     shown = _agreed(world, change, yes, asker)
     if shown is None:
         return Outcome(notes=("awsenv: nothing is changed",))
-    _write_shim(change)  # first: no rc file is to load what isn't there yet
     try:
+        _write_copies(change)  # first: no rc file is to load what isn't there yet
         _write_rc(change)
     except BaseException:  # Ctrl-C too
-        if change.shim is None:
-            _drop_shim(change)
+        _drop_copies(tuple(copy for copy in change.copies if copy.there is None))
         raise
     return Outcome(notes=(*shown, *remarks, f"done; next: exec {change.shell}   (or open a new terminal)"))
 
@@ -123,7 +128,7 @@ def _take_out(world: World, change: Change, yes: bool, asker: Asker) -> Outcome:
         return Outcome(notes=("awsenv: nothing is changed",))
     if not change.is_rc_done:
         _write_rc(change)
-    _drop_shim(change)
+    _drop_copies(change.copies)
     return Outcome(notes=(*shown, f"done; next: exec {change.shell}   (or open a new terminal): it is without awsenv"))
 
 
@@ -148,16 +153,16 @@ def _agreed(world: World, change: Change, yes: bool, asker: Asker) -> tuple[str,
 
 def described(world: World, change: Change) -> list[str]:
     """The change as a person reads it: each file, with the lines that go and come."""
-    rc, shim_path = change.rc, _short(change.shim_path, world)
-    lines = []
+    rc, lines = change.rc, []
     if not change.is_rc_done:
         link = f" → {_short(rc.target, world)}" if rc.target != rc.path else ""
         fate = " (new)" if rc.text is None else " (removed: it has nothing else)" if change.rc_text is None else ""
         lines = [f"{_short(rc.path, world)}{link}{fate}", *rcfile.difference(rc.text, change.rc_text)]
-    if change.is_shim_done:
-        return lines
-    fate = "removed" if change.shim_text is None else "new: the shell function" if change.shim is None else "renewed"
-    return [*lines, f"{shim_path} ({fate})"]
+    for copy in change.copies:
+        if copy.text != copy.there:
+            fate = "removed" if copy.text is None else "new: the shell function" if copy.there is None else "renewed"
+            lines.append(f"{_short(copy.path, world)} ({fate})")
+    return lines
 
 
 def _printed(world: World, shell: str, path: str, shim_path: str, line: str) -> Outcome:
@@ -215,7 +220,7 @@ def _rc_path(world: World, shell: str, asker: Asker) -> str:
     return f"{config if config.startswith('/') else f'{world.home}/.config'}/fish/conf.d/awsenv.fish"
 
 
-def _data_folder(world: World) -> str:
+def data_folder(world: World) -> str:
     """platformdirs' user data folder, from *world*; a test compares them."""
     data = world.env.get("XDG_DATA_HOME", "").strip()
     if not data.startswith("/"):
@@ -240,7 +245,7 @@ def _read(path: str) -> str | None:
     return None if data is None else data.decode("utf-8", "surrogateescape")
 
 
-def _read_shim(path: str) -> str | None:
+def _read_copy(path: str) -> str | None:
     """The copy that is there; "" for one that isn't as we leave it: a link, or open to others."""
     try:
         return (_read(path) or "") if os.lstat(path).st_mode & 0o170077 == 0o100000 else ""
@@ -253,23 +258,25 @@ def _read_shim(path: str) -> str | None:
 # Writing
 
 
-def _write_shim(change: Change) -> None:
-    assert change.shim_text is not None, "a shim to write"
-    make_private_folder(os.path.dirname(change.shim_path))
-    write_private(change.shim_path, change.shim_text, sync=True)
+def _write_copies(change: Change) -> None:
+    for copy in change.copies:
+        assert copy.text is not None, "a file to write"
+        make_private_folder(os.path.dirname(copy.path))
+        write_private(copy.path, copy.text, sync=True)
 
 
-def _drop_shim(change: Change) -> None:
-    try:
-        os.unlink(change.shim_path)
-    except FileNotFoundError:
-        pass
-    except OSError as error:
-        raise Storage(f"can't remove {change.shim_path}: {error.strerror}") from None
-    try:
-        os.rmdir(os.path.dirname(change.shim_path))
-    except OSError:
-        pass  # another shell's copy is still in it
+def _drop_copies(copies: tuple[Copy, ...]) -> None:
+    for copy in reversed(copies):  # what is loaded first goes first: the other one is of no use without it
+        try:
+            os.unlink(copy.path)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise Storage(f"can't remove {copy.path}: {error.strerror}") from None
+        try:
+            os.rmdir(os.path.dirname(copy.path))
+        except OSError:
+            pass  # the other file is still in it, or another shell's
 
 
 def _write_rc(change: Change) -> None:

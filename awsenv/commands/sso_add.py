@@ -21,7 +21,6 @@ from awsenv.answers import (
     url_fault,
 )
 from awsenv.browser import is_openable
-from awsenv.commands.sso_import import Face
 from awsenv.config import AwsConfig
 from awsenv.config_writer import ConfigFile, Section, header_of, is_plain_value
 from awsenv.endpoints import endpoint_of, host_of, is_loopback
@@ -33,14 +32,13 @@ from awsenv.naming import Access
 from awsenv.offer import manner_for
 from awsenv.portal import Memo, Offer, Pace, Portal
 from awsenv.ports import Asker, Ports, real
-from awsenv.render.diff import coloured, difference
+from awsenv.proposal import Face, Proposal
 from awsenv.render.progress import bar
 from awsenv.store import NoStore, open_store
 from awsenv.text import nearest, show, word
 from awsenv.world import World
 
 _MANY = 60  # accounts whose roles are all asked for at once: at AWS's pace, four seconds
-_MOST_ROWS = 300  # of a difference that a question can be asked about
 _SAME_URL = re.compile(r"[#?].*$|/+$")
 _T = TypeVar("_T")
 
@@ -111,7 +109,8 @@ def _written(
     region = talk.answer("--profile-region", given, question, None, region_or_none(ports.aws))
     made = [*_session_section(session), *(_profile_section(session, access, names, region) for access in chosen)]
     after = config_writer.with_sections(file.text, made, file.path)
-    return _settled(world, request, face, file, after, f"next: awsenv use {word(names[chosen[0].key])}", ports)
+    following = f"next: awsenv use {word(names[chosen[0].key])}"
+    return _settled(request, face, Proposal(file, after, world.home), following, ports)
 
 
 def _end(session: SsoSession, token: SsoToken, ports: Ports) -> None:
@@ -123,24 +122,15 @@ def _end(session: SsoSession, token: SsoToken, ports: Ports) -> None:
         ports.tokens.drop_registration(session)
 
 
-def _settled(
-    world: World, request: Request, face: Face, file: ConfigFile, after: str, following: str, ports: Ports
-) -> Outcome:
+def _settled(request: Request, face: Face, proposal: Proposal, following: str, ports: Ports) -> Outcome:
     """Shown, asked about, written; _NOTHING where the person said no. *following* is the last line."""
-    home = world.home.rstrip("/")
-    place = f"~{file.path[len(home) :]}" if home and file.path.startswith(f"{home}/") else file.path
-    rows = difference(file.text, after)
+    place = proposal.place
     if request.yes:
-        config_writer.write(file, after)
-        said = (f"written to {show(place, 300)}", following)
-        return Outcome("".join(f"{row}\n" for row in (*coloured(rows, face.colour), *said)))
-    more = [f"… and {len(rows) - _MOST_ROWS:,} lines more"] if len(rows) > _MOST_ROWS else []
-    shown = coloured(rows[:_MOST_ROWS], face.colour_asked)
-    text = "\n".join((show(place, 300), *shown, *more, "Write this?"))
-    if not ports.asker.confirm(text):
+        proposal.write()
+        return Outcome(proposal.printed(face, (f"written to {place}", following)))
+    if not proposal.is_agreed(ports.asker, face, ("Write this?",)):
         return _NOTHING
-    config_writer.write(file, after)
-    return Outcome(notes=(f"awsenv: written to {show(place, 300)}", following))
+    return Outcome(notes=(f"awsenv: written to {place}", following))
 
 
 def _require_answers(request: Request, config: AwsConfig, asker: Asker) -> None:
@@ -259,7 +249,7 @@ def _token(session: SsoSession, request: Request, reading: Reading, ports: Ports
         try:
             return renewal.live_token(session, ports), False
         except LoginNeeded as error:
-            seen = error.seen
+            seen = error.seen if isinstance(error.seen, SsoToken) else None
     return log_in(session, ports, manner_for(session, reading.settings, request.device, request.may_open), seen), True
 
 

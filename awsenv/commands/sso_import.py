@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 
 from awsenv import config_writer, logins, naming, renewal
 from awsenv.config import AwsConfig
-from awsenv.config_writer import ConfigFile
 from awsenv.console import partition_of
 from awsenv.errors import Config, Interrupted, Unreachable, Usage
 from awsenv.files import read
@@ -18,15 +17,14 @@ from awsenv.lease import Reading
 from awsenv.model import Outcome, SsoSession
 from awsenv.offer import token_with_login
 from awsenv.portal import Memo, Offer, Pace, Portal
-from awsenv.ports import Ports, real
-from awsenv.render.diff import coloured, difference
+from awsenv.ports import Asker, real
+from awsenv.proposal import Face, Proposal, require_possible
 from awsenv.render.progress import bar
 from awsenv.store import open_store
 from awsenv.text import show, word
 from awsenv.world import World
 
 _ROLE = re.compile(r"(?:[A-Za-z0-9_+=,.@-]+/)*[A-Za-z0-9_+=,.@-]{1,64}")  # IAM's RoleName, with a path before it
-_MOST_ROWS = 300  # of a difference that a question can be asked about
 
 
 @dataclass(frozen=True)
@@ -50,15 +48,6 @@ class Request:
         return not self.dry_run and (self.yes or not self.as_json)
 
 
-@dataclass(frozen=True)
-class Face:
-    """What the person sees it on: colours on stdout, colours on the terminal, a bar on stderr."""
-
-    colour: bool = False
-    colour_asked: bool = False
-    bar: bool = False
-
-
 def run(world: World, request: Request, face: Face) -> Outcome:
     """Enumerate, show the difference, ask, write it once."""
     wish = _wish(request)
@@ -71,10 +60,8 @@ def run(world: World, request: Request, face: Face) -> Outcome:
     block = config_writer.find_block(file.text, wish.session, file.path)
     held = Held.of(config_writer.sections_in(file.text, block), wish.session, file.path)
     if request.writes:
-        config_writer.require_writable(file)
-        if not (request.yes or ports.asker.is_present()):
-            hint = f"awsenv sso import {word(wish.session)} --yes   (or --dry-run, --json)"
-            raise Usage("there is no terminal to ask on: nothing is changed", hint=hint)
+        hint = f"awsenv sso import {word(wish.session)} --yes   (or --dry-run, --json)"
+        require_possible(file, ports.asker, request.yes, hint)
     token = token_with_login(session, world.env, ports, reading.settings)
     memo = Memo(store, session, ports.tokens.login_id(token), ports.now())
     portal = Portal(ports.aws, session, token, lambda seen: renewal.renew(session, seen, ports), Pace(), memo)
@@ -89,7 +76,7 @@ def run(world: World, request: Request, face: Face) -> Outcome:
     made = [row.section for row in rows if row.state != "removed"]
     after = config_writer.with_block(file.text, wish.session, made, file.path)
     notes = (*((f"awsenv: {remark}",) if remark else ()), *_notes(request, wish, offer, rows, others))
-    return _settled(world, request, face, file, after, rows, notes, ports)
+    return _settled(request, face, Proposal(file, after, world.home), rows, notes, ports.asker)
 
 
 def _require_any(offer: Offer, wish: Wish) -> None:
@@ -108,37 +95,25 @@ def _require_any(offer: Offer, wish: Wish) -> None:
 
 
 def _settled(
-    world: World,
-    request: Request,
-    face: Face,
-    file: ConfigFile,
-    after: str,
-    rows: Sequence[Row],
-    notes: tuple[str, ...],
-    ports: Ports,
+    request: Request, face: Face, proposal: Proposal, rows: Sequence[Row], notes: tuple[str, ...], asker: Asker
 ) -> Outcome:
     """What becomes of it: shown, asked about, written."""
-    place = _place(file, world.home)
+    place = proposal.place
     if request.as_json:
-        if request.writes and after != file.text:
-            config_writer.write(file, after)
+        if request.writes:
+            proposal.write()
         document = json.dumps([row.document() for row in rows], indent=2)
         return Outcome(f"{document}\n", notes)
-    if after == file.text:
+    if proposal.is_nothing:
         return Outcome(notes=(*notes, f"awsenv: {place} has all of that already: {_counted(len(rows), 'profile')}"))
-    shown = difference(file.text, after)
     if request.dry_run or request.yes:
-        if request.yes and not request.dry_run:
-            config_writer.write(file, after)
+        if request.writes:
+            proposal.write()
         said = (f"{_said(rows, 'would be ' if request.dry_run else '')} in {place}", *(_next(rows) * request.writes))
-        # The difference first, then what it comes to: on stderr the words would stand above a screenful of it.
-        return Outcome("".join(f"{line}\n" for line in (*coloured(shown, face.colour), *said)), notes)
-    if len(shown) > _MOST_ROWS:
-        shown = [*shown[:_MOST_ROWS], f"… and {len(shown) - _MOST_ROWS:,} lines more; --dry-run shows them all"]
+        return Outcome(proposal.printed(face, said), notes)
     about = (*(show(note, 500) for note in notes), f"{_said(rows, 'will be ')} in {place}. Write this?")
-    if not ports.asker.confirm("\n".join((place, *coloured(shown, face.colour_asked), *about))):
+    if not proposal.is_agreed(asker, face, about, "; --dry-run shows them all"):
         return Outcome(notes=("awsenv: nothing is changed",))
-    config_writer.write(file, after)
     return Outcome(notes=(f"awsenv: {_said(rows, '')}", *_next(rows)))
 
 
@@ -241,9 +216,3 @@ def _counted(count: int, noun: str) -> str:
 
 def _few(names: Sequence[str]) -> str:
     return ", ".join(show(name, 60) for name in names[:3]) + (", …" if len(names) > 3 else "")
-
-
-def _place(file: ConfigFile, home: str) -> str:
-    home = home.rstrip("/")
-    path = f"~{file.path[len(home) :]}" if home and file.path.startswith(f"{home}/") else file.path
-    return show(path, 300)

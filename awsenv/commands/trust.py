@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
+from awsenv import place
 from awsenv.errors import Config, Usage
 from awsenv.files import read
-from awsenv.model import Outcome
+from awsenv.model import Origin, Outcome, Setting
 from awsenv.ports import real
 from awsenv.store import NoStore
 from awsenv.text import show, word
-from awsenv.trust import Gate, commands_in, gate, origin_of
+from awsenv.trust import DELICATE, Gate, commands_in, gate, origin_of
 from awsenv.world import World
 
 
@@ -43,16 +46,20 @@ def _trusted(world: World, keeper: Gate, path: str, yes: bool, is_asked_for: boo
             raise Config(f"there is no file {path}, or nothing in it")
         return []
     origin = origin_of(path, data)
-    commands = commands_in(path, data)
+    if os.path.basename(path) == place.FILE:
+        return _trusted_place(world, keeper, origin, data, yes)
+    commands, delicate = commands_in(path, data), commands_in(path, data, DELICATE)
     if keeper.stranger(path) is None:
         return [f"{path} is yours alone, and may start programs as it is"]
     if keeper.is_trusted(origin):
         return [f"{path} is trusted already"]
-    if not commands:
-        return [f"{path} names no program: there is nothing to trust"]
+    if not (commands or delicate):
+        return [f"{path} names no program, endpoint or certificates: there is nothing to trust"]
     asker = real(world, NoStore()).asker
-    what = "\n".join(f"  {show(str(line.where))}: {line.key} = {show(line.value, 2000)}" for line in commands)
-    asker.say(f"{path} may then start, in your name:\n{what}")
+    if commands:
+        asker.say(f"{path} may then start, in your name:\n{_lines(commands)}")
+    if delicate:
+        asker.say(f"{path} may then say who answers for AWS:\n{_lines(delicate)}")
     if not yes:
         if not asker.is_present():
             raise Usage("there is no terminal to ask on", hint=f"awsenv trust {word(path)} --yes")
@@ -60,6 +67,28 @@ def _trusted(world: World, keeper: Gate, path: str, yes: bool, is_asked_for: boo
             raise Config(f"{path} is not trusted: nothing changed")
     keeper.trust(origin)
     return [f"{path} is trusted until it changes"]
+
+
+def _trusted_place(world: World, keeper: Gate, origin: Origin, data: bytes, yes: bool) -> list[str]:
+    path = os.path.abspath(origin.path)
+    found = place.of_file(os.path.dirname(path), path)
+    if found.problem or found.data != data:
+        raise Config(f"{path} {found.problem or 'has changed just now'}")
+    if keeper.is_trusted(origin):
+        return [f"{path} is trusted already"]
+    asker = real(world, NoStore()).asker
+    asker.say(f"{path} may then say who a shell is in its folder:\n  {show(found.line, 2000)}")
+    if not yes:
+        if not asker.is_present():
+            raise Usage("there is no terminal to ask on", hint=f"awsenv trust {word(path)} --yes")
+        if not asker.confirm("Trust this file, as it is now?"):
+            raise Config(f"{path} is not trusted: nothing changed")
+    keeper.trust(origin)
+    return [f"{path} is trusted until it changes"]
+
+
+def _lines(settings: list[Setting]) -> str:
+    return "\n".join(f"  {show(str(line.where))}: {line.key} = {show(line.value, 2000)}" for line in settings)
 
 
 def _listed(keeper: Gate) -> list[str]:

@@ -2,38 +2,39 @@
 
 from __future__ import annotations
 
-from awsenv import hot, index, stash
+from awsenv import history, hot, index, stash
 from awsenv.change import change_for, said_of
 from awsenv.errors import Config, StashNeeded, Storage, Usage
-from awsenv.lease import Taken, hot_request, take
-from awsenv.model import EnvChange, Outcome, UseRequest
+from awsenv.lease import hot_request, take
+from awsenv.model import Outcome, UseRequest
 from awsenv.prompt import shown_for
 from awsenv.render import shells
-from awsenv.store import FileStore
 from awsenv.world import World
 
 
-def run(world: World, request: UseRequest) -> Outcome:
-    """Statements for the shim that asked; raises Usage where none did."""
+def run(world: World, request: UseRequest, by_name: bool = True) -> Outcome:
+    """Statements for the shim that asked; raises Usage where none did. Only a `use` *by_name* is one for the history."""
     shell = asked_by_shim(world, "use")
     try:
-        taken = take(world, request)
+        taken = take(world, request, guarded="use" if by_name else "refresh")
     except StashNeeded:
         if world.kept is not None or not world.env.get("AWSENV_STASHED"):
             raise
         return Outcome(stash.REQUEST)  # the shim then asks again, and brings what it kept
     spelled = hot_request(request)
     shown = shown_for(taken.lease, taken.reading.settings)
-    change = change_for(taken.lease, shown, spelled.options(), hot.ambient_region(world.env))
+    change = change_for(taken.lease, shown, taken.options, hot.ambient_region(world.env))
     try:
         reply = shells.reply(shell, change.unset, change.assign)
     except ValueError as name:
         raise Config(f"{name} would hold control characters; they are not put into a shell") from None
     notes = list(taken.notes)
     try:
-        _remember(world, spelled, taken, change)
+        index.remember(world, taken, spelled, change)
     except Storage as error:
         notes.append(f"{error.what}: the next use will take longer")
+    if by_name:
+        history.note(world.env, taken.options, taken.lease.profile, world.clock())
     credentials = taken.lease.credentials
     said = hot.tell(said_of(taken.lease), credentials.expires_at if credentials else None)
     return Outcome(reply, (*(f"awsenv: {note}" for note in notes), said))
@@ -49,18 +50,3 @@ def asked_by_shim(world: World, verb: str) -> str:
     if world.shell not in shells.DIALECTS or world.protocol != str(shells.PROTOCOL):
         raise Usage("this shell loaded another version of awsenv than the one installed now", hint="exec $SHELL")
     return world.shell
-
-
-def _remember(world: World, request: hot.Use, taken: Taken, change: EnvChange) -> None:
-    if isinstance(taken.store, FileStore) and not any(step.is_of_this_shell() for step in taken.plan.steps):
-        index.write(
-            taken.store.root,
-            request,
-            world.env,
-            taken.plan,
-            change,
-            said=said_of(taken.lease),
-            keys=taken.keys,
-            files=taken.stamps,
-            region_is_ambient=taken.region_is_ambient,
-        )

@@ -6,8 +6,9 @@ import json
 
 from awsenv.endpoints import endpoint_of
 from awsenv.errors import Usage
-from awsenv.lease import take
+from awsenv.lease import request_of_shell, take
 from awsenv.model import Credentials, Outcome, UseRequest
+from awsenv.network import for_call
 from awsenv.ports import real
 from awsenv.store import NoStore
 from awsenv.text import show
@@ -20,16 +21,23 @@ def run(world: World, request: UseRequest | None, as_json: bool) -> Outcome:
     endpoint = world.env.get("AWS_ENDPOINT_URL_STS") or world.env.get("AWS_ENDPOINT_URL")
     if request is None and world.env.get("AWS_ACCESS_KEY_ID"):
         credentials, region = from_variables(world), world.env.get("AWS_REGION") or world.env.get("AWS_DEFAULT_REGION")
+        ports = real(world, NoStore())
     else:
-        profile = world.env.get("AWS_PROFILE") or world.env.get("AWSENV_PROFILE")
-        if request is None and not profile:
+        profile = world.env.get("AWS_PROFILE")
+        if request is None:
+            request = UseRequest(profile) if profile else request_of_shell(world)
+        if request is None:
             raise Usage("no identity in this shell", hint="awsenv use NAME   (or: awsenv whoami NAME)")
-        taken = take(world, request or UseRequest(str(profile)))
+        taken = take(world, request)
         assert taken.lease.credentials is not None, "keys mode always has them"
         credentials, region, notes = taken.lease.credentials, taken.lease.region, taken.notes
         config = taken.reading.config
-        endpoint = endpoint_of("sts", config.profile(taken.lease.profile), config, world.env)
-    aws = real(world, NoStore()).aws
+        named = config.profile(taken.lease.profile)
+        endpoint = endpoint_of("sts", named, config, world.env)
+        ports = real(world, NoStore(), taken.plan.network)
+        for each in for_call("sts", named, config, world.env):
+            ports.trust.require(each.origin, each.deed, each.where)
+    aws = ports.aws
     account, arn, user_id = aws.caller(credentials, region=region, endpoint=endpoint)
     alias = aws.account_alias(credentials, region=region)
     if as_json:

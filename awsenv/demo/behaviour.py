@@ -27,6 +27,9 @@ class Behaviour:
     token_seconds: int = 8 * 3600
     """Identity Center's access tokens."""
 
+    aws_login_seconds: int = 900
+    """The credentials of `aws login`."""
+
     refresh_tokens: Literal["rotate", "keep", "omit"] = "rotate"
     """A refresh answers with a new refresh token (and the old one is spent), with the same one, or with none."""
 

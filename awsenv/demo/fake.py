@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from . import trust
+from .aws_login import AwsLogins
 from .behaviour import Behaviour
 from .identities import AUDIENCE, JOB, Issuer, RunnerTokens
 from .identity_center import IdentityCenter
@@ -35,11 +36,14 @@ class FakeAws(Behaviour):
         self._devices = MfaDevices()
         self._issuer = Issuer(self)
         self._sign_ins = SignIns(self, self._meters)
+        self._aws_logins = AwsLogins(self, self._meters)
 
     def start(self) -> Self:
         self._accounts = MotoAccounts()
         sts = StsFront(self._ledger, self, self._accounts, self._roles, self._devices, self._issuer)
-        identity_center = IdentityCenter(self._ledger, self, self._accounts, self._sign_ins, self._meters)
+        identity_center = IdentityCenter(
+            self._ledger, self, self._accounts, self._sign_ins, self._meters, self._aws_logins
+        )
         runner = RunnerTokens(self._ledger, self, self._issuer)
         self._servers = [LoopbackServer(sts), LoopbackServer(identity_center), LoopbackServer(runner)]
         return self
@@ -81,7 +85,6 @@ class FakeAws(Behaviour):
             "AWS_ENDPOINT_URL_IAM": sts,
             "AWS_ENDPOINT_URL_SSO": identity_center,
             "AWS_ENDPOINT_URL_SSO_OIDC": identity_center,
-            # The console's /federation only; `aws login` gets a 404 rather than reach the real one.
             "AWS_ENDPOINT_URL_SIGNIN": identity_center,
             "AWS_EC2_METADATA_DISABLED": "true",
             # What GitHub's runner sets in a job with `id-token: write`.
@@ -147,6 +150,18 @@ class FakeAws(Behaviour):
     ) -> dict[str, str]:
         """Signs in without a browser: the content of AWS's own token file in ~/.aws/sso/cache."""
         return self._sign_ins.issue(start_url, expires_in, refreshable, session)
+
+    def at_the_browser(self, arn: str) -> None:
+        """Who is signed in to the console in the person's browser: what `aws login` then is. "" for nobody."""
+        self._aws_logins.person = arn
+
+    def issue_login(self, arn: str, expires_in: float = 900, region: str | None = "us-east-1") -> dict[str, Any]:
+        """Logs in without a browser: the content of AWS's own token file in ~/.aws/login/cache."""
+        return self._aws_logins.issue(arn, expires_in, region, self._running())
+
+    def end_login(self, arn: str, reason: str = "TOKEN_EXPIRED") -> None:
+        """Every login of that identity is over, and AWS says so with *reason*."""
+        self._aws_logins.end(arn, reason)
 
     def revoke(self, access_token: str) -> None:
         """Ends the sign-in behind the token; its refresh token is worth nothing then, either."""

@@ -1,6 +1,6 @@
 """A fake IAM Identity Center over HTTP: the sign-in service (sso-oidc) with its pages, and the access portal (sso).
 
-The console's federation endpoint (console.py) is on the same server.
+The console's federation endpoint (console.py) and `aws login` (aws_login.py) are on the same server.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from werkzeug.utils import redirect
 from werkzeug.wrappers import Request, Response
 
 from . import pages
+from .aws_login import CONFIRMATION, AwsLogins, pasted
 from .behaviour import Behaviour
 from .console import PATH, Console
 from .ledger import Ledger
@@ -39,18 +40,32 @@ OPERATIONS = {
     ("GET", "/assignment/accounts"): ("sso", "ListAccounts"),
     ("GET", "/assignment/roles"): ("sso", "ListAccountRoles"),
     ("POST", "/logout"): ("sso", "Logout"),
+    ("GET", "/v1/authorize"): ("signin", "AuthorizeLogin"),
+    ("POST", "/v1/authorize"): ("signin", "DecideLogin"),
+    ("GET", CONFIRMATION): ("signin", "ConfirmLogin"),
+    ("POST", "/v1/token"): ("signin", "CreateOAuth2Token"),
 }
 
 
-PAGES = ("Authorize", "DecideAuthorize", "ApproveDevice", "DecideDevice", "GetSigninToken", "ConsoleLogin")
+LOGIN_PAGES = ("AuthorizeLogin", "DecideLogin", "ConfirmLogin")
+PAGES = (
+    "Authorize", "DecideAuthorize", "ApproveDevice", "DecideDevice", "GetSigninToken", "ConsoleLogin", *LOGIN_PAGES
+)  # fmt: skip
 PORTAL = ("GetRoleCredentials", "ListAccounts", "ListAccountRoles")
 
 
 class IdentityCenter(Service):
     def __init__(
-        self, ledger: Ledger, behaviour: Behaviour, accounts: MotoAccounts, sign_ins: SignIns, meters: Meters
+        self,
+        ledger: Ledger,
+        behaviour: Behaviour,
+        accounts: MotoAccounts,
+        sign_ins: SignIns,
+        meters: Meters,
+        aws_logins: AwsLogins,
     ) -> None:
         super().__init__(ledger, behaviour)
+        self._aws_logins = aws_logins
         self._accounts, self._sign_ins, self._meters = accounts, sign_ins, meters
         self._console = Console(behaviour, accounts)
 
@@ -63,7 +78,7 @@ class IdentityCenter(Service):
     def during(self, request: Request, operation: str) -> AbstractContextManager[None]:
         if operation in PORTAL:
             self._meters.portal_request()
-        token = _refresh_token(request) if operation == "CreateToken" else None
+        token = _refresh_token(request) if operation in ("CreateToken", "CreateOAuth2Token") else None
         return self._meters.refreshing(token) if token else nullcontext()
 
     def answer(self, request: Request, operation: str, about: dict[str, str]) -> Response:
@@ -79,6 +94,9 @@ class IdentityCenter(Service):
         }
         if operation in sign_in_operations:
             return _json(sign_in_operations[operation](_body(request)))
+        if operation == "CreateOAuth2Token":
+            proof = request.headers.get("DPoP", "")
+            return _json(self._aws_logins.token(_body(request), proof, request.base_url, self._accounts))
         bearer = request.environ.get(BEARER_KEY) or ""
         sign_in = self._sign_ins.find(bearer)
         if self.name(request)[0] == "unknown":
@@ -103,6 +121,8 @@ class IdentityCenter(Service):
     def _page_for(self, request: Request, operation: str, about: dict[str, str]) -> Response:
         if operation in ("GetSigninToken", "ConsoleLogin"):
             return self._console.answer(operation, request.values, about)
+        if operation in LOGIN_PAGES:
+            return self._login_page(request, operation)
         asks = self.behaviour.ask_in_browser
         if operation == "Authorize" and asks:
             client, portal = self._sign_ins.visitor(request.args)
@@ -118,6 +138,21 @@ class IdentityCenter(Service):
         if operation == "ApproveDevice" and asks:
             return pages.allow_or_deny("/device", {"user_code": user_code}, facts, user_code)
         return self._decide_device(user_code, self._is_allowed(request), facts)
+
+    def _login_page(self, request: Request, operation: str) -> Response:
+        asked = request.values
+        if operation == "ConfirmLogin":
+            if "error" in asked:
+                return pages.said("Denied", "Nobody was logged in. You can close this page.")
+            shown = pasted(asked.get("code", ""), asked.get("state", ""))
+            return pages.said("Logged in", "Copy this code, and paste it where your terminal waits.", {"Code": shown})
+        self._aws_logins.visitor(asked)
+        if operation == "AuthorizeLogin" and self.behaviour.ask_in_browser:
+            facts = {"Application": "AWS CLI", "Person": self._aws_logins.person, "Client": asked["client_id"]}
+            return pages.allow_or_deny("/v1/authorize", asked.to_dict(), facts)
+        is_allowed = self._is_allowed(request)
+        outcome = {"code": self._aws_logins.authorize(asked)} if is_allowed else {"error": "access_denied"}
+        return redirect(asked["redirect_uri"] + "?" + urlencode(outcome | {"state": asked["state"]}))
 
     def _is_allowed(self, request: Request) -> bool:
         """What the person said; a visit that nobody is asked about is a yes."""
@@ -184,7 +219,7 @@ class IdentityCenter(Service):
     def refuse(self, refusal: Refusal) -> Response:
         # SDKs take the code from the header; the body's members are those of the sso-oidc model.
         error = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", refusal.code.removesuffix("Exception")).lower()
-        body = {"message": refusal.message, "error": error, "error_description": refusal.message}
+        body = {"message": refusal.message, "error": refusal.error or error, "error_description": refusal.message}
         response = _json(body, refusal.status)
         response.headers["x-amzn-ErrorType"] = refusal.code
         return response

@@ -19,6 +19,8 @@ class Call:
     access_key_id: str = ""
     principal: str = ""
     resource: str = ""
+    session: str = ""
+    """What a role's session was asked to be besides the role's: a line `Name=value` each, as STS has the names."""
     at: float = field(default_factory=time.monotonic, init=False, compare=False)
     """When it was answered, in seconds of time.monotonic()."""
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from moto.iam.access_control import IAMRequest
+from moto.iam.access_control import IAMPolicy, IAMRequest, PermissionResult
 from moto.iam.models import get_account_id_from, iam_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.sts.models import AssumedRole, sts_backends
@@ -24,9 +24,9 @@ from werkzeug.test import Client
 from werkzeug.wrappers import Request, Response
 
 from .refusal import Refusal
-from .trust import ROLE_ARN, Caller
+from .trust import ROLE_ARN, Ask, Caller, denied
 
-# What the demo's people need: every STS call, and what `whoami` and `doctor` ask IAM.
+# What the demo's people need: every STS call, what `whoami` and `doctor` ask IAM, and one thing to be kept from.
 ACTIONS = (
     "sts:*",
     "iam:ListAccountAliases",
@@ -34,6 +34,7 @@ ACTIONS = (
     "iam:ListAccessKeys",
     "iam:GetAccessKeyLastUsed",
     "iam:ListMFADevices",
+    "iam:CreateGroup",  # something that changes: a session with --read-only may not
 )
 REGION = "us-east-1"  # any region of the partition: IAM has none
 
@@ -54,6 +55,8 @@ class Minted:
 class Session:
     caller: Caller
     minted: Minted
+    policies: tuple[str, ...] = field(default=(), repr=False)
+    """Session policies: with any, it may do what its role and one of them allow."""
 
 
 class UserSession(AssumedRole):
@@ -141,12 +144,33 @@ class MotoAccounts:
         """Empty where the account has none."""
         return next(iter(_iam(account).account_aliases), "")
 
-    def role_session(self, role_arn: str, session_name: str, expires: int, is_chained: bool = False) -> Minted:
+    def role_session(
+        self,
+        role_arn: str,
+        session_name: str,
+        expires: int,
+        is_chained: bool = False,
+        policies: tuple[str, ...] = (),
+    ) -> Minted:
         account, _ = _role(role_arn)
         minted = self._mint(AssumedRole, account, role_arn, session_name, expires)
         key = minted.access_key_id
-        self._remember(Caller(key, minted.arn, account, role_arn, "role session", is_chained=is_chained), minted)
+        caller = Caller(key, minted.arn, account, role_arn, "role session", is_chained=is_chained)
+        self._sessions[key] = Session(caller, minted, policies)
         return minted
+
+    def policies_of(self, ask: Ask) -> tuple[str, ...]:
+        """The session policies asked for; raises Refusal for a managed one that does not exist."""
+        return tuple(map(self._managed, ask.policy_arns)) + ((ask.policy,) if ask.policy is not None else ())
+
+    def _managed(self, arn: str) -> str:
+        """A managed policy's document: AWS's own, as moto has them."""
+        from moto.iam.aws_managed_policies import aws_managed_policies_data  # 1.4 MB of text: only who asks pays
+
+        found = json.loads(aws_managed_policies_data).get(arn.rpartition("/")[2])
+        if found is None or not arn.endswith(f":iam::aws:policy{found['Path']}{arn.rpartition('/')[2]}"):
+            raise Refusal(400, "ValidationError", f"{arn} does not exist")
+        return json.dumps(found["Document"])
 
     def user_session(self, user: Caller, expires: int, has_mfa: bool) -> Minted:
         name = user.identity.rpartition("/")[2]
@@ -199,6 +223,9 @@ class MotoAccounts:
             if session and session.minted.expires <= now:
                 raise Refusal(403, "ExpiredToken", "The security token included in the request is expired")
             signed.check_action_permitted(resource)
+            if session and session.policies:
+                action = f"{signed_by(request)[1]}:{operation}"
+                _require_allowed(session, action, resource)
         except HTTPException as error:
             raise _as_refusal(error) from None
         except (IndexError, KeyError):
@@ -220,6 +247,17 @@ def signed_by(request: Request) -> tuple[str, str]:
     """(access key id, service) out of the Authorization header; two empty strings where there is none."""
     scope = re.search(r"Credential=([^/\s]+)/\d+/[^/]+/([^/]+)/aws4_request", request.headers.get("Authorization", ""))
     return (scope[1], scope[2]) if scope else ("", "")
+
+
+def _require_allowed(session: Session, action: str, resource: str) -> None:
+    """Raises Refusal unless a session policy allows the call and none denies it; moto looks at the role's alone."""
+    if action == "sts:GetCallerIdentity":
+        return  # nobody can be denied that
+    results = {IAMPolicy(policy).is_action_permitted(action, resource) for policy in session.policies}
+    if PermissionResult.DENIED in results or PermissionResult.PERMITTED not in results:
+        refusal = denied(session.caller.arn, action, resource)
+        why = f"because no session policy allows the {action} action"
+        raise Refusal(refusal.status, refusal.code, f"{refusal.message} {why}")
 
 
 def federated_user(account: str, name: str) -> str:

@@ -26,6 +26,8 @@ from .web import Service, request_id
 VERSION = "2011-06-15"  # of the STS protocol
 NAMESPACE = f"https://sts.amazonaws.com/doc/{VERSION}/"
 FEDERATED_NAME = re.compile(r"[\w+=,.@-]{2,32}", re.ASCII)
+SESSION = ("DurationSeconds", "ExternalId", "Policy", "RoleSessionName", "SourceIdentity", "Tags")
+"""How the parameters begin that shape a role's session; none holds a secret."""
 Xml = Mapping[str, "str | Xml"]
 
 
@@ -51,6 +53,7 @@ class StsFront(Service):
         service, about["access_key_id"] = self.name(request)[0], signed_by(request)[0]
         asked = _parameters(request)
         about["resource"] = asked.get("RoleArn", "")
+        about["session"] = "\n".join(f"{name}={value}" for name, value in asked.items() if name.startswith(SESSION))
         if service not in ("sts", "iam"):
             return self._accounts.forward(request)
         if operation == "AssumeRoleWithWebIdentity":
@@ -81,9 +84,11 @@ class StsFront(Service):
         chained = ("role session", "user session") if self.behaviour.cap_user_sessions else ("role session",)
         _unless(trust.too_long(ask, role, is_chained=caller.kind in chained))
         is_chained = caller.kind == "role session"
+        policies = self._accounts.policies_of(ask)
         expiry = self._expiry(ask.seconds or 3600)
-        minted = self._accounts.role_session(ask.role_arn, ask.session_name, expiry, is_chained)
-        return _answer("AssumeRole", _role_session(minted) | {"PackedPolicySize": "0"})
+        minted = self._accounts.role_session(ask.role_arn, ask.session_name, expiry, is_chained, policies)
+        also = {"SourceIdentity": ask.source_identity} if ask.source_identity else {}
+        return _answer("AssumeRole", _role_session(minted) | also | {"PackedPolicySize": "0"})
 
     def _assume_role_with_web_identity(self, asked: Mapping[str, str]) -> Response:
         ask = _ask(asked)
@@ -95,7 +100,8 @@ class StsFront(Service):
         if token not in role.web_identity_tokens:
             self._issuer.judge(token, role.web_identities)
         _unless(trust.too_long(ask, role, is_chained=False))
-        minted = self._accounts.role_session(ask.role_arn, ask.session_name, self._expiry(ask.seconds or 3600))
+        policies, expiry = self._accounts.policies_of(ask), self._expiry(ask.seconds or 3600)
+        minted = self._accounts.role_session(ask.role_arn, ask.session_name, expiry, policies=policies)
         return _answer("AssumeRoleWithWebIdentity", _role_session(minted))
 
     def _get_session_token(self, caller: Caller, asked: Mapping[str, str]) -> Response:
@@ -139,7 +145,25 @@ def _parameters(request: Request) -> dict[str, str]:
 
 
 def _ask(asked: Mapping[str, str]) -> Ask:
-    return Ask(asked.get("RoleArn", ""), asked.get("RoleSessionName", ""), _seconds(asked), asked.get("ExternalId"))
+    keys, values = _members(asked, "Tags", ".Key"), _members(asked, "Tags", ".Value")
+    return Ask(
+        asked.get("RoleArn", ""),
+        asked.get("RoleSessionName", ""),
+        _seconds(asked),
+        asked.get("ExternalId"),
+        asked.get("Policy"),
+        _members(asked, "PolicyArns", ".arn"),
+        tuple(zip(keys, values, strict=False)),
+        asked.get("SourceIdentity"),
+    )
+
+
+def _members(asked: Mapping[str, str], name: str, of: str) -> tuple[str, ...]:
+    """A list, as the query protocol spells it: Name.member.1, Name.member.2 and so on."""
+    found: list[str] = []
+    while (value := asked.get(f"{name}.member.{len(found) + 1}{of}")) is not None:
+        found.append(value)
+    return tuple(found)
 
 
 def _seconds(asked: Mapping[str, str]) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from dataclasses import dataclass
 from typing import Literal
@@ -50,6 +51,10 @@ class Ask:
     session_name: str
     seconds: int | None = None
     external_id: str | None = None
+    policy: str | None = None
+    policy_arns: tuple[str, ...] = ()
+    tags: tuple[tuple[str, str], ...] = ()
+    source_identity: str | None = None
 
 
 def permission_set_role(account: str, permission_set: str) -> str:
@@ -64,7 +69,44 @@ def malformed(ask: Ask) -> Refusal | None:
         return Refusal(400, "ValidationError", f"{ask.role_arn} is invalid")
     if not SESSION_NAME.fullmatch(ask.session_name):
         return unfit(ask.session_name, "roleSessionName", r"satisfy regular expression pattern: [\w+=,.@-]*")
-    return out_of_range(ask.seconds, 43200)
+    return out_of_range(ask.seconds, 43200) or _unfit_session(ask)
+
+
+def _unfit_session(ask: Ask) -> Refusal | None:
+    """What an external id, session policies, tags and a source identity have to be, by the model of STS."""
+    for value, member, pattern in (
+        (ask.external_id, "externalId", r"[\w+=,.@:\/-]*"),
+        (ask.source_identity, "sourceIdentity", r"[\w+=,.@-]*"),
+    ):
+        if value is not None and not (len(value) > 1 and re.fullmatch(pattern, value, re.ASCII)):
+            return unfit(value, member, f"satisfy regular expression pattern: {pattern}")
+    if len(ask.policy_arns) > 10:
+        return unfit(list(ask.policy_arns), "policyArns", "have length less than or equal to 10")
+    if len(ask.tags) > 50:
+        return unfit(len(ask.tags), "tags", "have length less than or equal to 50")
+    for key, value in ask.tags:
+        if not re.fullmatch(r"[\w\s.:/=+\-@]{1,128}", key) or not re.fullmatch(r"[\w\s.:/=+\-@]{0,256}", value):
+            return unfit(key, "tags", r"satisfy regular expression pattern: [\p{L}\p{Z}\p{N}_.:/=+\-@]+")
+    return _unfit_policies(ask)
+
+
+def _unfit_policies(ask: Ask) -> Refusal | None:
+    partition, account = ask.role_arn.split(":")[1], ask.role_arn.split(":")[4]
+    for arn in ask.policy_arns:
+        if not re.fullmatch(rf"arn:{partition}:iam::(aws|{account}):policy/[\w+=,.@/-]+", arn, re.ASCII):
+            return Refusal(400, "ValidationError", f"{arn} is invalid")
+    if ask.policy is None:
+        return None
+    if len(ask.policy) > 2048:
+        return unfit("…", "policy", "have length less than or equal to 2048")
+    try:
+        document = json.loads(ask.policy)
+        statements = document["Statement"]
+        statements = statements if isinstance(statements, list) else [statements]
+        whole = all(s["Effect"] in ("Allow", "Deny") and ("Action" in s or "NotAction" in s) for s in statements)
+    except (ValueError, KeyError, TypeError):
+        whole = False
+    return None if whole else Refusal(400, "MalformedPolicyDocument", "Syntax errors in policy.")
 
 
 def out_of_range(seconds: int | None, most: int) -> Refusal | None:

@@ -20,25 +20,25 @@ from .fake import FakeAws
 from .house import House, environment_for, furnish, write
 
 TOUR = """\
-The awsenv demo: a fake AWS on this computer, a throw-away home, and your own shell.
-Nothing here reaches the network, your ~/.aws or your history. Some things to type:
+The awsenv demo: a fake AWS on this computer, in a throw-away home.
+Nothing here reaches the network, your ~/.aws or your history. Try:
 
-  awsenv login test      sign in at IAM Identity Center{sign_in}
-  awsenv use piyo        a role assumed from that sign-in
+  awsenv login test      log in at IAM Identity Center{sign_in}
+  awsenv use piyo        a role assumed from that login
   awsenv use piyo-prod   and a role assumed from that one
   awsenv whoami          who am I now?
-  awsenv explain         where these credentials come from, step by step
-  awsenv console piyo    the same identity in the AWS web console, or what stands for it here
-  awsenv sso import      the other accounts of the sign-in, as profiles
+  awsenv explain piyo    where its credentials come from, step by step
+  awsenv console piyo    the same identity in a (fake) web console
+  awsenv sso import      the login's other accounts, as profiles
   awsenv use hoge1       an IAM user with an access key
-  awsenv use fuga        a role that wants an MFA code; this one is always {mfa_code}
+  awsenv use fuga        a role that wants an MFA code: {mfa_code}
   awsenv off             back to how it was
 
 Ctrl-D leaves the demo and removes it.
 """
 
 BY_BROWSER = ": a page opens, and you decide"
-BY_ITSELF = "; without a browser it allows itself"
+BY_ITSELF = ", approved by itself"
 BROWSERS = (
     "xdg-open",
     "firefox",
@@ -77,12 +77,17 @@ HANG_UPS = (signal.SIGHUP, signal.SIGTERM)
 
 
 def visit(
-    command: tuple[str, ...] | None, *, base_env: Mapping[str, str], shell_name: str, init_for: Callable[[str], str]
+    command: tuple[str, ...] | None,
+    *,
+    base_env: Mapping[str, str],
+    shell_name: str,
+    init_for: Callable[[str, Mapping[str, str]], str],
 ) -> int:
     """Runs `command`, or without one the interactive shell `shell_name` (bash, zsh or fish) with awsenv loaded.
 
-    `init_for(shell)` is what `awsenv init SHELL` prints. Returns the child's exit status as a shell would: 127 when it
-    can't be found, 128 + n when signal n ended it. Call it from the main thread: it takes over signal handlers.
+    `init_for(shell, environment)` is what `awsenv init SHELL` prints there. Returns the child's exit status as a shell
+    would: 127 when it can't be found, 128 + n when signal n ended it. Call it from the main thread: it takes over
+    signal handlers.
     """
     with _unwinding_on_hangup(), _throw_away_home() as home, FakeAws() as fake:
         fake.ask_in_browser = has_browser(base_env)
@@ -136,21 +141,23 @@ def _environment(house: House, base_env: Mapping[str, str]) -> dict[str, str]:
     return environment
 
 
-def _shell(name: str, house: House, environment: dict[str, str], init_for: Callable[[str], str]) -> tuple[str, ...]:
+def _shell(
+    name: str, house: House, environment: dict[str, str], init_for: Callable[[str, Mapping[str, str]], str]
+) -> tuple[str, ...]:
     """Writes the start-up file of the shell; returns the command that starts it, and adds to the environment."""
     home = house.home
     if name == "bash":
-        write(home / ".bashrc", BASH.format(init=init_for(name)))
+        write(home / ".bashrc", BASH.format(init=init_for(name, environment)))
         return ("bash", "--rcfile", str(home / ".bashrc"), "-i")
     if name == "zsh":
-        write(home / ".zshrc", ZSH.format(init=init_for(name)))
+        write(home / ".zshrc", ZSH.format(init=init_for(name, environment)))
         environment["ZDOTDIR"] = str(home)
         return ("zsh", "-i")
     if name == "fish":
         # Where fish finds a folder of completions, it doesn't start to make them from all man pages in the background.
         for folder in (".config/fish", ".local/share/fish/generated_completions", ".cache/fish/generated_completions"):
             (home / folder).mkdir(parents=True, mode=0o700)
-        write(home / ".config/fish/config.fish", FISH.format(init=init_for(name)))
+        write(home / ".config/fish/config.fish", FISH.format(init=init_for(name, environment)))
         return ("fish", "-i")
     raise ValueError(f"no shell that the demo knows: {name}")
 

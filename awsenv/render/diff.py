@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from difflib import SequenceMatcher
 
 from awsenv.text import show
@@ -31,8 +31,10 @@ _HARMLESS = frozenset(
 _COLOURS = {"+": "\x1b[32m", "-": "\x1b[31m", "@": "\x1b[36m"}
 
 
-def difference(before: str, after: str) -> list[str]:
+def difference(before: str, after: str, known: Collection[str] = ()) -> list[str]:
     """Rows like those of `diff -u`: `@@ line N`, then the lines with ` `, `-` or `+` ahead. What isn't printable is escaped.
+
+    *known* are lines that are shown whole, whatever they set: they are ours, and hold no secret.
 
     Section by section: over all lines at once difflib takes seconds for a thousand profiles that change alike.
     """
@@ -47,12 +49,13 @@ def difference(before: str, after: str) -> list[str]:
         if place in near:
             if not was_near:
                 rows.append(f"@@ line {number + (sign == '-')}")
-            rows.append(f"{sign}{show(_shown(line.removesuffix(chr(13))), 300)}")
+            plain = line.removesuffix("\r")
+            rows.append(f"{sign}{show(plain if plain in known else presentable(plain), 300)}")
         was_near = place in near
     return rows
 
 
-def _shown(line: str) -> str:
+def presentable(line: str) -> str:
     """*line* as it may be shown: of a setting that could hold a secret, and of a comment, no more than how it begins.
 
     What a person keeps in a config file beside our lines is nobody's business who reads the difference, as in a CI log.

@@ -2,12 +2,18 @@
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     Assignments = Sequence[tuple[str, str]]
 
 PROTOCOL = 1
 SENTINEL = f": awsenv {PROTOCOL} end"
+
+
+def asking(env: "Mapping[str, str]") -> "str | None":
+    """The shell whose shim asked; None where none did, or one that speaks otherwise."""
+    shell, _, protocol = env.get("AWSENV_SHIM", "").partition(":")
+    return shell if shell in DIALECTS and protocol == str(PROTOCOL) else None
 
 
 def is_exportable(value: str) -> bool:
@@ -49,9 +55,10 @@ def _fish_assignment(name: str, value: str) -> str:
 
 
 class Dialect:
-    """One shell: its set and unset statements as lines, an unexported assignment, and the name of its shim's file."""
+    """One shell: its set and unset statements as lines, an unexported assignment, and the names of its shim's files: *file*
+    is what a shell starts with, *verbs* what that reads at the first change."""
 
-    __slots__ = ("assignment", "file", "name", "statements")
+    __slots__ = ("assignment", "file", "name", "statements", "verbs")
 
     def __init__(
         self,
@@ -62,6 +69,7 @@ class Dialect:
     ) -> None:
         self.name = name
         self.file = file
+        self.verbs = file.replace(".", "-verbs.")
         self.statements = statements
         self.assignment = assignment
 

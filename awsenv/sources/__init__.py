@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from awsenv.model import Claim, Context, Profile
-from awsenv.sources import assume_role, credential_process, later, sso, static, web_identity
+from awsenv.sources import assume_role, credential_process, login, sso, static, web_identity
 
 # The order is botocore's (credentials.create_credential_resolver), less what looks beyond the named profile: an explicit
 # profile never falls through to a container's or an instance's credentials.
@@ -15,7 +15,7 @@ SOURCES: tuple[Callable[[Profile, Context], Claim | None], ...] = (
     web_identity.claim,  # the same key, role_arn, with a token file instead of a source
     sso.claim,  # beats keys in either file
     static.claim_in_credentials,  # keys in the credentials file beat what follows
-    later.claim_login,
+    login.claim,
     credential_process.claim,  # beats keys in the config file
     static.claim_in_config,
 )

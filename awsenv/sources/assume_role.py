@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from awsenv.errors import Config, Denied, WrongCode
 from awsenv.mfa import Device, device_of
-from awsenv.model import Claim, Context, Credentials, Note, Profile, Setting, Step, Where
+from awsenv.model import NO_POLICY, Claim, Context, Credentials, Note, Profile, SessionPolicy, Setting, Step, Where
 from awsenv.ports import Ports
 from awsenv.roles import checked_arn, principal_of
 from awsenv.text import left, show, word
@@ -26,6 +26,9 @@ class AssumeRole(Step):
     external_id: str | None = None
     device: Device | None = None
     seconds: int | None = None
+    source_identity: str | None = None
+    tags: tuple[tuple[str, str], ...] = ()
+    policy: SessionPolicy = NO_POLICY
     region: str | None = None
     endpoint: str | None = None
 
@@ -34,7 +37,8 @@ class AssumeRole(Step):
 
     def title(self) -> str:
         length = f", for {left(self.seconds)}" if self.seconds else ""
-        return f"assume role {self.role_arn}{length}{f', at {self.endpoint}' if self.endpoint else ''}"
+        only = f", {self.policy.narrows}" if self.policy.narrows else ""
+        return f"assume role {self.role_arn}{only}{length}{f', at {self.endpoint}' if self.endpoint else ''}"
 
     def identity(self) -> tuple[str, ...]:
         length = str(self.seconds or HOUR)
@@ -46,7 +50,13 @@ class AssumeRole(Step):
             length,
             self.endpoint or "",
             self.role_arn.split(":")[1] if self.role_arn.count(":") > 1 else "",
+            *((f"source-identity {self.source_identity}",) if self.source_identity else ()),
+            *(f"tag {key}={value}" for key, value in sorted(self.tags)),
+            *self.policy.identity(),
         )
+
+    def narrowed(self) -> str:
+        return self.policy.narrows
 
     def principal(self) -> tuple[str | None, str | None]:
         return principal_of(self.role_arn)
@@ -67,6 +77,9 @@ class AssumeRole(Step):
                 external_id=self.external_id,
                 mfa_serial=self.device.serial if self.device is not None else None,
                 mfa_code=code,
+                source_identity=self.source_identity,
+                tags=self.tags,
+                policy=self.policy,
                 region=self.region,
                 endpoint=self.endpoint,
             )
@@ -76,7 +89,7 @@ class AssumeRole(Step):
         except WrongCode:
             raise
         except Denied as denied:
-            where = next((setting.where for setting in self.settings if setting.key == "role_arn"), None)
+            where = next((setting.where for setting in self.settings if setting.key in ("role_arn", "--role")), None)
             raise Denied(
                 f'"{self.profile}": {denied.what}', where, denied.hint or f"awsenv explain {word(self.profile)}"
             ) from None

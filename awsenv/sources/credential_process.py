@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar, NoReturn
@@ -10,7 +11,7 @@ from typing import ClassVar, NoReturn
 from awsenv.errors import Config
 from awsenv.model import Claim, Context, Credentials, Origin, Profile, Step, Where
 from awsenv.ports import Ports
-from awsenv.program import shown, words
+from awsenv.program import shown, starting, words
 from awsenv.text import ago, show
 
 _CLOCKS_DIFFER = 5.0  # seconds; what has less left is as good as expired
@@ -42,13 +43,13 @@ class CredentialProcess(Step):
         return self.account_id, None
 
     def check(self, ports: Ports) -> None:
-        ports.trust.require(self.origin, self.program, self.where)
+        ports.trust.require(self.origin, starting(self.program), self.where)
         ports.runner.check(self.profile, self.where)
 
     def fetch(self, upstream: Credentials | None, ports: Ports) -> Credentials:
         self.check(ports)  # again: whatever comes between, no program is run without it
         printed = ports.runner.answer(self.command, self.profile, self.where)
-        return _Answer(self, printed).credentials(ports.now())
+        return _Answer(self, printed).credentials(ports.now(), ports.clock.to_local)
 
 
 class _Answer:
@@ -64,12 +65,13 @@ class _Answer:
             self._refuse("no JSON object" if printed.strip() else "nothing")
         self._document = document
 
-    def credentials(self, now: float) -> Credentials:
+    def credentials(self, now: float, to_local: Callable[[float], float]) -> Credentials:
         version = self._document.get("Version")
         if version != 1 or isinstance(version, bool):
             self._refuse(f"{'no Version' if version is None else 'another Version'}, and not Version 1")
         account = self._text("AccountId")
-        expires_at = self._expiration()
+        expiration = self._expiration()
+        expires_at = to_local(expiration) if expiration is not None else None
         if expires_at is not None and expires_at - now < _CLOCKS_DIFFER:
             self._refuse(f"credentials that expired {ago(now - expires_at)} ago")
         return Credentials(

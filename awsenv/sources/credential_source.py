@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from awsenv.errors import Config, NoCredentials, StashNeeded
@@ -77,7 +77,7 @@ class ContainerRole(Step):
         return ports.machine.container_name()
 
     def fetch(self, upstream: Credentials | None, ports: Ports) -> Credentials:
-        return ports.machine.container_credentials()
+        return _by_our_clock(ports.machine.container_credentials(), ports)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +105,13 @@ class InstanceRole(Step):
         return ports.machine.instance_name()
 
     def fetch(self, upstream: Credentials | None, ports: Ports) -> Credentials:
-        return ports.machine.instance_credentials()
+        return _by_our_clock(ports.machine.instance_credentials(), ports)
+
+
+def _by_our_clock(credentials: Credentials, ports: Ports) -> Credentials:
+    """Their expiry is AWS's time."""
+    end = credentials.expires_at
+    return credentials if end is None else replace(credentials, expires_at=ports.clock.to_local(end))
 
 
 def root(name: str, setting: Setting, context: Context) -> Step:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from awsenv.errors import Config, Denied, LoginNeeded, TokenRejected
-from awsenv.model import Claim, Context, Credentials, Note, Profile, Setting, Step, Where
+from awsenv.errors import Config, Denied, TokenRejected
+from awsenv.model import NO_POLICY, Claim, Context, Credentials, Note, Profile, SessionPolicy, Setting, Step, Where
 from awsenv.ports import Ports
 from awsenv.roles import checked_arn, principal_of
 from awsenv.text import left, show, word
@@ -25,6 +25,7 @@ class _VouchedRole(Step):
     role_arn: str
     session_name: str
     seconds: int | None = None
+    policy: SessionPolicy = NO_POLICY
     region: str | None = None
     endpoint: str | None = None
 
@@ -37,10 +38,15 @@ class _VouchedRole(Step):
     def title(self) -> str:
         length = f", for {left(self.seconds)}" if self.seconds else ""
         at = f", at {self.endpoint}" if self.endpoint else ""
-        return f"assume role {self.role_arn} with {self.by_whom()}{length}{at}"
+        only = f", {self.policy.narrows}" if self.policy.narrows else ""
+        return f"assume role {self.role_arn} with {self.by_whom()}{only}{length}{at}"
 
     def identity(self) -> tuple[str, ...]:
-        return (self.role_arn, self.session_name, str(self.seconds or HOUR), self.endpoint or "")
+        about = (self.role_arn, self.session_name, str(self.seconds or HOUR), self.endpoint or "")
+        return (*about, *self.policy.identity())
+
+    def narrowed(self) -> str:
+        return self.policy.narrows
 
     def principal(self) -> tuple[str | None, str | None]:
         return principal_of(self.role_arn)
@@ -52,11 +58,12 @@ class _VouchedRole(Step):
                 role_arn=self.role_arn,
                 session_name=self.session_name,
                 seconds=self.seconds,
+                policy=self.policy,
                 region=self.region,
                 endpoint=self.endpoint,
             )
         except TokenRejected as rejected:
-            raise LoginNeeded(f'"{self.profile}": {rejected.what}', self._where(), self._renewal()) from None
+            raise TokenRejected(f'"{self.profile}": {rejected.what}', self._where(), self._renewal()) from None
         except Denied as denied:
             hint = denied.hint or f"awsenv explain {word(self.profile)}"
             raise Denied(f'"{self.profile}": {denied.what}', self._where(), hint) from None

@@ -11,10 +11,10 @@ import time
 from pathlib import Path
 
 from awsenv.demo.fake import FakeAws
-from tests.bench import rows, shell_rows, tab_row
+from tests.bench import picker_row, rows, shell_rows, tab_row
 from tests.bench.rows import Line, Stage
 
-ROWS = dict(sorted({**rows.ROWS, **shell_rows.ROWS, **tab_row.ROWS}.items()))
+ROWS = dict(sorted({**rows.ROWS, **shell_rows.ROWS, **tab_row.ROWS, **picker_row.ROWS}.items()))
 
 
 def main() -> int:

@@ -91,6 +91,26 @@ def modules(stage: Stage) -> Iterator[Line]:
     yield Line("warm use: heavy modules", len(heavy), 0, "", "typer, boto3, typing…", True, " ".join(heavy))
 
 
+def credential_process(stage: Stage) -> Iterator[Line]:
+    """What an SDK starts: by the interpreter, and by the console script as `awsenv wrap` writes it."""
+    scene = stage.warm(CHAIN)
+    words = ("export", CHAIN, "--format", "process")
+    ratio = _against_bare(argv(*words), scene.plain(), 60)
+    yield Line("warm credential_process: wall", ratio.wall, 1.4, "B", "python -I -c pass", more=_spread(ratio))
+    script = Path(sys.executable).parent / "awsenv"
+    if script.exists():
+        slow = "import re\n" in script.read_text(errors="replace")
+        ratio = _against_bare([str(script), *words], scene.plain(), 40)
+        yield Line(
+            "warm credential_process, console script", ratio.wall, 2.2 if slow else 1.7, "B", "python -I -c pass",
+            more=_spread(ratio),
+        )  # fmt: skip
+    seen = probe.loaded(words, scene.plain(), str(stage.folder / "modules"))
+    yield Line(
+        "warm credential_process: modules", len(seen.beyond_bare()), probe.MOST, "", "beyond a bare python's", True
+    )
+
+
 def cold_role(stage: Stage) -> Iterator[Line]:
     """One AssumeRole, from an empty store, the writing of it included."""
     yield from _against_aws_cli(stage, ROLE, "cold use, one AssumeRole", "AssumeRole")
@@ -166,6 +186,7 @@ ROWS: dict[int, Callable[[Stage], Iterator[Line]]] = {
     10: stampede,
     11: memory,
     12: typer_verbs,
+    14: credential_process,
 }
 
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from awsenv import assets
@@ -51,13 +51,14 @@ _TIMED = {
     """,
     "fish": """
         function empty; end
+        function hook; __awsenv_at_prompt; __awsenv_segment_text; end
         function redraw; set -g __awsenv_drawn ''; __awsenv_segment_text; end
         function took
             set -l from (date +%s%N)
             for i in (seq COUNT); $argv[1]; end >/dev/null
             printf '%d ' (math (date +%s%N) - $from)
         end
-        for round in (seq 20); took empty; took __awsenv_segment_text; took redraw; echo; end
+        for round in (seq 20); took empty; took hook; took redraw; echo; end
     """,
 }
 # What other tools have at a prompt of bash: the program, what readies it, what runs at each prompt.
@@ -78,7 +79,12 @@ _BESIDE_TIMED = """
     for ((round = 0; round < 15; round++)); do took empty; took beside; echo; done
 """
 _CALLS = {"bash": 200, "zsh": 200, "fish": 50}
-_HOOK = {"bash": "__awsenv_hook", "zsh": "__awsenv_hook", "fish": "__awsenv_segment_text"}
+_CHECK = {
+    "bash": "__awsenv_before_command 'ls'",
+    "zsh": "__awsenv_before_command 'ls' 'ls' 'ls'",
+    "fish": "__awsenv_before_command 'ls'",
+}
+_HOOK = {"bash": "__awsenv_hook", "zsh": "__awsenv_hook", "fish": "__awsenv_at_prompt; __awsenv_segment_text"}
 
 
 def prompt_hook(stage: Stage) -> Iterator[Line]:
@@ -94,6 +100,17 @@ def prompt_hook(stage: Stage) -> Iterator[Line]:
         calls = system_calls(_shell(stage, name), 40)
         yield Line(f"prompt hook, {name}: processes", calls["process"], 0, "", "strace, 40 prompts", True)
         yield Line(f"prompt hook, {name}: files opened", calls["file"], 0, "", "strace, 40 prompts", True)
+    yield from before_command(stage)
+
+
+def before_command(stage: Stage) -> Iterator[Line]:
+    """What a command waits for, with an identity in use that is not about to expire."""
+    for name in here():
+        cost = _check_cost(_shell(stage, name))
+        yield Line(f"check before a command, {name}", cost, BAR[name], "us", "net of an empty function")
+    for name in here():
+        calls = system_calls(_shell(stage, name), 40, _CHECK[name])
+        yield Line(f"check before a command, {name}: processes", calls["process"], 0, "", "strace, 40 commands", True)
 
 
 def start_up(stage: Stage) -> Iterator[Line]:
@@ -110,13 +127,14 @@ def start_up(stage: Stage) -> Iterator[Line]:
         yield Line(f"start-up: awsenv init {name}", _more_than_nothing(shell, line), 25.0, "ms", f"{name} without it")
 
 
-def system_calls(shell: Shell, prompts: int) -> dict[str, int]:
-    """How many processes so many prompts start, and how many files they open; LookupError where strace cannot say."""
+def system_calls(shell: Shell, prompts: int, called: str = "") -> dict[str, int]:
+    """How many processes so many prompts (or calls of *called*) start, and how many files they open; LookupError where strace
+    cannot say."""
     counts = []
     for times in (1, prompts + 1):  # the first may load what the shell itself loads late
-        script = f"\n{_HOOK[shell.family]}" * times
+        script = f"\n{called or _HOOK[shell.family]}" * times
         with tempfile.NamedTemporaryFile() as log:
-            argv = [*watched(log.name), *shell.argv("-c", shell.load + script)]
+            argv = [*watched(log.name), *shell.argv(*_flags(shell), "-c", shell.load + script)]
             done = subprocess.run(argv, env={**shell.env, **_identity()}, capture_output=True, text=True)
             if done.returncode != 0:
                 raise LookupError(f"strace cannot watch here: {done.stderr.strip()[:80]}")
@@ -157,21 +175,41 @@ def _shell(stage: Stage, name: str, kind: str = "shell") -> Shell:
 
 
 def _identity() -> dict[str, str]:
-    return {**LABEL, **KEYS, "AWSENV_EXPIRES_AT": str(int(time.time()) + 2850)}
+    end = int(time.time()) + 2850
+    return {**LABEL, **KEYS, "AWSENV_PROFILE": "p", "AWSENV_EXPIRES_AT": str(end), "AWSENV_REFRESH_AT": str(end - 600)}
 
 
 def _hook_costs(shell: Shell) -> tuple[float, float]:
     """µs of a prompt, and of one that draws the segment anew: medians over rounds of the difference to an empty function."""
     calls = _CALLS[shell.family]
     script = _TIMED[shell.family].replace("COUNT", str(calls))
-    rounds = _rounds(shell, script, calls)
+    rounds = _rounds(shell, script, calls, _flags(shell))
     usual = statistics.median(hook - empty for empty, hook, _ in rounds)
     return usual, statistics.median(redraw - empty for empty, _, redraw in rounds)
 
 
-def _rounds(shell: Shell, script: str, calls: int) -> list[tuple[float, ...]]:
+def _check_cost(shell: Shell) -> float:
+    """µs of the check before a command; the functions of fish's events are there in an interactive one alone."""
+    calls = _CALLS[shell.family]
+    checked = "check() { CHECK; }\n" if shell.family != "fish" else "function check; CHECK; end\n"
+    script = (
+        _HOOK[shell.family]
+        + " >/dev/null\n"
+        + checked
+        + _TIMED[shell.family].replace("__awsenv_hook; took", "check; took")
+    )
+    script = script.replace("took hook", "took check").replace("CHECK", _CHECK[shell.family])
+    rounds = _rounds(shell, script.replace("COUNT", str(calls)), calls, _flags(shell))
+    return statistics.median(check - empty for empty, check, _ in rounds)
+
+
+def _flags(shell: Shell) -> list[str]:
+    return ["-i"] if shell.family == "fish" else []
+
+
+def _rounds(shell: Shell, script: str, calls: int, flags: Sequence[str] = ()) -> list[tuple[float, ...]]:
     """The µs of a call in each round that *script* prints."""
-    done = shell.run(script, env=_identity(), timeout=120)
+    done = shell.run(script, env=_identity(), timeout=120, flags=flags)
     if done.status != 0 or done.stderr:
         raise RuntimeError(f"{shell.name} ended with {done.status}: {done.stderr}")
     return [tuple(int(ns) / calls / 1000 for ns in line.split()) for line in done.stdout.splitlines()]
