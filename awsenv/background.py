@@ -6,7 +6,8 @@ import json
 import sys
 
 from awsenv import assets, renewal
-from awsenv.model import SsoSession
+from awsenv.model import Network, SsoSession
+from awsenv.network import variables_of
 from awsenv.ports import Ports
 from awsenv.process import start_detached
 from awsenv.world import World
@@ -17,12 +18,13 @@ VERB = "renew-login"  # not for people: it is missing in every help
 class DetachedWorker:
     """The Background port."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, network: Network) -> None:
         self._world = world
+        self._network = network
 
     def renew_login(self, session: SsoSession) -> None:
         argv = [sys.executable, "-I", "-S", assets.MAIN, VERB, _written(session)]
-        env = self._world.child_env()
+        env = {**self._world.child_env(), **variables_of(self._network)}
         if self._world.store_root is not None:
             env["AWSENV_STORE"] = self._world.store_root  # the same lock and the same marks, wherever a shim put them
         start_detached(argv, env)

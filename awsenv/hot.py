@@ -183,7 +183,7 @@ def apply(request: Use, option: str, value: str) -> bool:
 def is_region(text: str) -> bool:
     """Whether *text* can be a region's name: it goes into host names and prompts."""
     plain = text.isascii() and text.replace("-", "").isalnum() and text == text.lower()
-    return plain and len(text) <= 40 and not text.startswith("-")
+    return plain and len(text) <= 40 and text.strip("-") == text
 
 
 def ambient_region(env: "Mapping[str, str]") -> "str | None":

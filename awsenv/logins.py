@@ -8,7 +8,8 @@ from awsenv.config import AwsConfig
 from awsenv.endpoints import endpoint_of
 from awsenv.errors import AwsenvError, Config, Usage
 from awsenv.lease import Reading, plan_for
-from awsenv.model import LoginSession, Profile, Setting, SsoSession, UseRequest
+from awsenv.model import AS_IT_COMES, LoginSession, Network, Profile, Setting, SsoSession, UseRequest
+from awsenv.network import network_of
 from awsenv.sources import login, sso
 from awsenv.sources.login import ConsoleLogin
 from awsenv.sources.sso import SsoRole, scopes_of
@@ -43,6 +44,15 @@ def named(world: World, reading: Reading, name: str | None) -> AnySession:
     close = nearest(name, [*known, *reading.config.names()])
     what = f'there is no sso-session and no profile "{show(name)}"'
     raise Config(what, None, _instead(close, known))
+
+
+def network(world: World, reading: Reading, name: str | None) -> Network:
+    """How AWS is reached for `named(world, reading, name)`: as the profile says that was named, else as it comes."""
+    wanted = name or world.env.get("AWSENV_PROFILE") or world.env.get("AWS_PROFILE") or ""
+    meant = reading.meant(wanted)
+    if wanted in reading.config.section_names("sso-session") or not reading.config.has(meant):
+        return AS_IT_COMES
+    return network_of(reading.config.profile(meant), world.env)
 
 
 def section_name(reading: Reading, name: str | None, verb: str) -> str:

@@ -38,6 +38,17 @@ def network_of(profile: Profile, env: Mapping[str, str]) -> Network:
     )
 
 
+def variables_of(network: Network) -> dict[str, str]:
+    """The same as variables, for a process of ours that has no profile to read."""
+    said = {
+        "ca_bundle": network.ca_bundle,
+        "use_fips_endpoint": None if network.fips is None else str(network.fips).lower(),
+        "use_dualstack_endpoint": None if network.dualstack is None else str(network.dualstack).lower(),
+        "sts_regional_endpoints": network.sts_regional,
+    }
+    return {VARIABLES[key]: value for key, value in said.items() if value is not None}
+
+
 def needs_trust(
     steps: tuple[Step, ...], profile: Profile, config: AwsConfig, env: Mapping[str, str]
 ) -> tuple[Delicate, ...]:

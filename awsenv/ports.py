@@ -440,7 +440,7 @@ class _Real:
     def background(self) -> Background:
         from awsenv.background import DetachedWorker
 
-        return DetachedWorker(self._world)
+        return DetachedWorker(self._world, self._network)
 
     @cached_property
     def machine(self) -> Machine:

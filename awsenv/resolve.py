@@ -28,7 +28,8 @@ class Resolved:
 def chain_keys(plan: Plan, ports: Ports) -> list[str]:
     """A store key per step: who calls is part of it, so that one role reached by two ways has two; prefixes are shared."""
     keys: list[str] = []
-    before = login = ""
+    # A token of STS's global endpoint is void in the regions that have to be opted in to.
+    before, login = "global" if (plan.network.sts_regional or "").lower() == "legacy" else "", ""
     for step in plan.steps:
         parts = (before, step.kind, *step.identity(), step.binding(ports))
         before = hashlib.sha256("\x00".join(parts).encode("utf-8", "surrogateescape")).hexdigest()

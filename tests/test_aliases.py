@@ -90,6 +90,7 @@ def test_an_alias_of_nothing_is_named_by_its_line(bash):
         ("awsenv export p --format json", "AKIAPIYO"),
         ("awsenv exec p -- sh -c 'echo $AWS_ACCESS_KEY_ID'", "AKIAPIYO"),
         ("awsenv export b --format json", "AKIABLANK"),
+        ("awsenv wrap p --dry-run", "[profile piyo-prod-awsenv]"),
     ],
 )
 def test_the_other_verbs_take_it_too(bash, line, found):

@@ -6,11 +6,13 @@ F43 of the faults. The hosts are botocore's: each combination is compared with a
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import shutil
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,9 +26,12 @@ from botocore.config import Config as ClientConfig
 from awsenv.aws import Aws
 from awsenv.config import AwsConfig
 from awsenv.endpoints import is_aws_sts
-from awsenv.model import Credentials
-from awsenv.network import network_of
+from awsenv.model import AS_IT_COMES, Credentials, rfc3339
+from awsenv.network import network_of, variables_of
 from awsenv.plan import build
+from awsenv.ports import real
+from awsenv.resolve import chain_keys
+from awsenv.store import NoStore
 from awsenv.world import World
 from tests.test_endpoints import FOREIGN
 from tests.test_failures import Backend, backend, failed  # noqa: F401  # the fixture
@@ -187,10 +192,10 @@ def behind_tls(certificate: tuple[Path, Path], url: str) -> Iterator[str]:
     class Relay(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            with urlopen(Request(url, body, dict(self.headers.items()))) as reply:
-                data = reply.read()
+            with urlopen(Request(url.rstrip("/") + self.path, body, dict(self.headers.items()))) as reply:
+                data, kind = reply.read(), reply.headers["Content-Type"]
             self.send_response(200)
-            self.send_header("Content-Type", "text/xml")
+            self.send_header("Content-Type", kind)
             self.end_headers()
             self.wfile.write(data)
 
@@ -228,6 +233,45 @@ def test_f43_a_ca_of_ones_own_by_variable_or_by_profile_and_never_less_than_veri
         done = backend("use", "with-ca", "--fresh", **there, AWS_CA_BUNDLE="/nowhere.pem")
         failed(done, 3, "/nowhere.pem")  # the variable wins
         failed(backend("use", "lost", "--fresh", **there), 3, "/nowhere.pem")
+
+
+def test_a_login_and_its_renewal_in_the_background_reach_aws_as_the_profile_says(backend, fake, certificate):  # noqa: F811
+    shutil.copy(certificate[0], backend.home / "ca.pem")
+    text = (
+        "region = eu-west-1\nsso_session = test\nsso_account_id = 123456789012\nsso_role_name = AdministratorAccess\n"
+    )
+    backend.configure(f"\n[profile plain]\n{text}\n[profile with-ca]\nca_bundle = {backend.home}/ca.pem\n{text}\n")
+    path = backend.token(fake, expiresAt="2020-01-01T00:00:00Z")
+    with behind_tls(certificate, fake.identity_center_url) as url:
+        there = {"AWS_ENDPOINT_URL_SSO_OIDC": url}
+        failed(backend("login", "plain", **there), 6, "can't reach 127.0.0.1 safely", "certificate")
+        done = backend("login", "with-ca", **there)
+        assert done.returncode == 0 and "already logged in" in done.stderr, done.stderr
+        renewed = path.read_text()
+        ends = json.loads(renewed) | {"expiresAt": rfc3339(time.time() + 200)}
+        path.write_text(json.dumps(ends))
+        done = backend("use", "with-ca", "--fresh", **there)
+        assert done.returncode == 0, done.stderr
+        end = time.monotonic() + 10
+        while json.loads(path.read_text())["accessToken"] == ends["accessToken"]:
+            assert time.monotonic() < end, "the worker could not renew it"
+            time.sleep(0.05)
+
+
+def test_the_variables_of_a_network_say_what_the_profile_said():
+    config = "[profile a]\nca_bundle = /ca\nuse_fips_endpoint = true\nuse_dualstack_endpoint = false\nsts_regional_endpoints = legacy\n"
+    network = network_of(AwsConfig(config.encode(), b"", "config", "credentials").profile("a"), {})
+    assert variables_of(network) == {"AWS_CA_BUNDLE": "/ca", "AWS_USE_FIPS_ENDPOINT": "true",
+                                     "AWS_USE_DUALSTACK_ENDPOINT": "false", "AWS_STS_REGIONAL_ENDPOINTS": "legacy"}  # fmt: skip
+    assert variables_of(AS_IT_COMES) == {}
+
+
+def test_a_token_of_the_global_endpoint_is_kept_apart(tmp_path):
+    text = f"[profile k]\n{KEY}[profile a]\nregion = eu-west-1\nsource_profile = k\nrole_arn = {ROLE}\n"
+    config = AwsConfig((text + text.replace(" a]", " b]").partition(KEY)[2] + "sts_regional_endpoints = legacy\n").encode(), b"", "c", "k")  # fmt: skip
+    ports = real(World({}, "/", "", "", None, "tester"), NoStore())
+    a, b = (chain_keys(build(config, name, env={}, session_name="s"), ports)[-1] for name in "ab")
+    assert a != b
 
 
 # ---- A config file that is not the user's own ---------------------------------------------------------------------------

@@ -173,6 +173,7 @@ def test_it_is_no_entry_of_the_history(shell):
         ("xx-moon-1", "no region xx-moon-1 is known here"),
         ("cn-north-1", "is in the partition aws-cn, and fuga is an identity of aws"),
         ("", "there is no region"),
+        ("eu--", "is no region"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_and_changes_nothing(shell, name, said):

@@ -66,7 +66,7 @@ def _reported(
     tried, steps, code = _tried(world, request, facts, findings)
     # A login that is missing is a note as long as nobody needs it; the step that does has said so.
     findings = tuple(f for f in findings if not (tried and code and f.code == "not-logged-in")) + tried
-    status = 3 if any(finding.level == "error" for finding in findings) else 0
+    status = _status(findings)
     if request.as_json:
         answer: dict[str, Any] = {"findings": [document(finding) for finding in findings], "fixed": fixed}
         if request.name is not None:
@@ -110,7 +110,7 @@ def _fixed(
         if request.as_json:
             return _reported(world, request, look, facts, findings)
         rows = [*coloured(shown, look.colour), f"{_counted(count)} would be made"]
-        return Outcome("".join(f"{row}\n" for row in rows))
+        return Outcome("".join(f"{row}\n" for row in rows), (), _status(findings))
     if not request.yes:
         if request.as_json:
             raise Usage("--fix --json changes files only with --yes", hint="awsenv doctor --fix --json --yes")
@@ -119,7 +119,7 @@ def _fixed(
                 "there is no terminal to ask on: nothing is changed", hint="awsenv doctor --fix --yes   (or --dry-run)"
             )
         if not ports.asker.confirm("\n".join((*coloured(shown, look.colour), f"Make {_counted(count)}?"))):
-            return Outcome(notes=("awsenv: nothing is changed",))
+            return Outcome("", ("awsenv: nothing is changed",), _status(findings))
     for file in changed:
         config_writer.write(file, texts[file.path])
     for path, mode in modes.items():
@@ -131,6 +131,10 @@ def _fixed(
     head = [] if not request.yes else [*coloured(shown, look.colour), ""]
     made = "".join(f"{row}\n" for row in (*head, f"{_counted(count)} made; what is left:", ""))
     return Outcome(made + left.stdout, left.notes, left.exit_code)
+
+
+def _status(findings: Sequence[Finding]) -> int:
+    return 3 if any(finding.level == "error" for finding in findings) else 0
 
 
 def _counted(count: int) -> str:

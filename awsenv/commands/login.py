@@ -23,7 +23,7 @@ def run(world: World, name: str | None, device: bool, may_open: bool, fresh: boo
     reading = Reading.of(world)
     session = logins.named(world, reading, name)
     store, trouble = open_store(world.store_root)
-    ports = real(world, store)
+    ports = real(world, store, logins.network(world, reading, name))
     if trouble:  # before any tab opens: without the store's locks, others may open theirs
         ports.asker.say(f"awsenv: {trouble}")
     manner = manner_for(session, reading.settings, device, may_open)

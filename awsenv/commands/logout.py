@@ -11,7 +11,7 @@ from awsenv.commands.use import asked_by_shim
 from awsenv.errors import AwsenvError, Interrupted, LoginNeeded, TokenRejected, Unreachable, Usage
 from awsenv.lease import Reading
 from awsenv.logins import AnySession, Login
-from awsenv.model import Credentials, Outcome, SsoSession
+from awsenv.model import AS_IT_COMES, Credentials, Outcome, SsoSession
 from awsenv.ports import Ports, real
 from awsenv.render import shells
 from awsenv.store import FileStore, Store, open_store
@@ -41,7 +41,7 @@ def run(world: World, name: str | None, everything: bool) -> Outcome:
     shell = asked_by_shim(world, "logout") if world.shell is not None else None
     reading = Reading.of(world)
     store, _ = open_store(world.store_root)
-    ports = real(world, store)
+    ports = real(world, store, AS_IT_COMES if everything else logins.network(world, reading, name))
     if everything:
         found, _ = logins.every(world, reading)
         sessions = [login.session for login in found if _is_known(login, ports, store)]

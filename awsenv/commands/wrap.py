@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from awsenv import assets, config_writer, wrapping
 from awsenv.config import AwsConfig
@@ -56,6 +56,7 @@ def run(world: World, request: Request, face: Face) -> Outcome:
     template = request.names if request.names is not None else wrapping.TEMPLATE
     wrapping.check_template(template, len(request.profiles))
     reading = Reading.of(world)
+    request = replace(request, profiles=tuple(reading.meant(name) for name in request.profiles))
     asker = real(world, NoStore()).asker
     file = config_writer.read(world.config_path)
     block = config_writer.find_block(file.text, wrapping.BLOCK, file.path, WRAP)
