@@ -94,8 +94,19 @@ def decayed(weight: float, seconds: float) -> float:
 
 def last(env: "Mapping[str, str]") -> str:
     """The identity (`OPTIONS -- NAME`) that was used last in any shell and isn't this shell's own; "" where there is none."""
-    own = _anywhere(f"{env.get('AWSENV_OPTIONS', '')} -- {env.get('AWSENV_PROFILE', '')}".lstrip())
+    own = _own(env)
     return next((identity for _, _, identity in entries(env) if _anywhere(identity) != own), "")
+
+
+def before(env: "Mapping[str, str]") -> str:
+    """Where `use -` leads: the shell's own identity before this one, else the last one in any shell; "" for nowhere."""
+    own = env.get("AWSENV_PREVIOUS", "")
+    # After `region` and a `use` of the same profile the two differ in their regions alone, and it would lead to itself.
+    return own if own and _anywhere(own) != _own(env) else last(env)
+
+
+def _own(env: "Mapping[str, str]") -> str:
+    return _anywhere(f"{env.get('AWSENV_OPTIONS', '')} -- {env.get('AWSENV_PROFILE', '')}".lstrip())
 
 
 def _anywhere(identity: str) -> str:

@@ -105,7 +105,7 @@ def parse(verb: str, words: "list[str]", env: "Mapping[str, str]") -> "Use | Non
         names = [env["AWSENV_PROFILE"]]
         options = _remembered(env.get("AWSENV_OPTIONS", ""))
     elif names == ["-"] and "--" not in words:
-        before, _, name = (env.get("AWSENV_PREVIOUS") or history.last(env)).partition("-- ")
+        before, _, name = history.before(env).partition("-- ")
         names, options = [name], _remembered(before) + options
     if len(names) != 1 or not names[0]:
         return None

@@ -69,6 +69,11 @@ def test_a_shell_turned_to_another_region_is_still_who_it_was(shell):
     assert result.environment("after")["AWSENV_PROFILE"] == "piyo-prod"
 
 
+def test_a_profile_used_anew_after_a_region_is_not_the_one_before(shell):
+    script = "awsenv use piyo-prod; awsenv use fuga; awsenv region ap-south-1; awsenv use fuga; awsenv use -; "
+    assert shell.run(script + shell.dump("after")).environment("after")["AWSENV_PROFILE"] == "piyo-prod"
+
+
 def test_minus_goes_with_the_options_that_only_the_full_path_knows(shell):
     script = "awsenv use piyo-prod --region ap-south-1; awsenv use fuga; awsenv use - --mfa-stdin; "
     after = shell.run(script + shell.dump("after")).environment("after")
