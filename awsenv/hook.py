@@ -19,6 +19,7 @@ from awsenv.render import shells
 
 VERB = "renew-identity"  # the worker's; not for people: it is missing in every help
 DEADLINE = 10.0  # seconds that a command is held back
+BRIEFLY = 2.0  # seconds where the last try failed: whatever was in the way, a network that was cut, say, may be over
 WORD_AFTER = 0.5  # seconds of silence before a person is told what is going on
 PAUSES = (60, 120, 300)  # seconds after the first, second, and any further failure in a row
 IN_A_ROW = 900.0  # seconds between two failures that belong together
@@ -108,7 +109,9 @@ def answer(words: "list[str]", env: "Mapping[str, str]") -> "hot.Answer":
                 return _later(LATER)
         finally:
             os.close(lock)
-    return question.awaited() if "--wait" in words and question.is_hopeful() else _later(SOON)
+    if "--wait" not in words:
+        return _later(SOON)
+    return question.awaited(DEADLINE if question.is_hopeful() else BRIEFLY)
 
 
 class _Question:
@@ -145,7 +148,7 @@ class _Question:
         return self._told(mark.word, mark.what, mark.hint, wait)
 
     def is_hopeful(self) -> bool:
-        """Whether it is worth a person's time to wait: not where the last try failed, for whatever reason, just before."""
+        """Whether it is worth a person's time to wait long: not where the last try failed, for whatever reason, just before."""
         mark = read_mark(self._root, self._name)
         return mark is None or not mark.holds(time.time(), IN_A_ROW)
 
@@ -154,10 +157,10 @@ class _Question:
         mark = read_mark(self._root, self._name)
         return 0 <= time.time() - last_held < PAUSES[0] and (mark is None or mark.at < last_held)
 
-    def awaited(self) -> "hot.Answer":
-        """What the worker comes to, if it does in time."""
+    def awaited(self, seconds: float) -> "hot.Answer":
+        """What the worker comes to, if it does so in that time."""
         began, told = time.monotonic(), False
-        while (waited := time.monotonic() - began) < DEADLINE:
+        while (waited := time.monotonic() - began) < seconds:
             if waited >= WORD_AFTER and not told:
                 told = True
                 _say(f"awsenv: {_shown(self._request.profile)} has expired; renewing it (Ctrl-C stops)")
@@ -165,7 +168,7 @@ class _Question:
             found = self.taken_over() or self.held_back(self._began)
             if found is not None:
                 return found
-        _say(f"awsenv: {_shown(self._request.profile)} is not renewed after {DEADLINE:.0f} s; that goes on")
+        _say(f"awsenv: {_shown(self._request.profile)} is not renewed after {seconds:.0f} s; that goes on")
         return _later(HUNG)  # every command would wait as long again
 
     def _left(self) -> float:

@@ -21,7 +21,7 @@ MORE_PROFILES = f"""
 region = eu-west-1
 role_arn = {ONE_ROLE}
 source_profile = hoge1
-external_id = a b'c"$(d)
+external_id = a/b:c=d@e+f,g.h
 
 [profile audit]
 region = eu-central-1
@@ -45,7 +45,7 @@ CALLER = "import boto3; print('boto3', boto3.client('sts').get_caller_identity()
 @pytest.fixture(scope="module")
 def town(fake, house):
     """The how-to's house with two more roles: one without MFA, and one three hops behind Identity Center."""
-    fake.role(ONE_ROLE, [WHO["hoge1"]], external_id="a b'c\"$(d)")
+    fake.role(ONE_ROLE, [WHO["hoge1"]], external_id="a/b:c=d@e+f,g.h")
     fake.role(AUDIT, [READ_ONLY])
     config = house.home / ".aws/config"
     config.write_text(config.read_text() + MORE_PROFILES)
@@ -79,7 +79,7 @@ def test_after_use_the_aws_cli_and_boto3_are_that_identity(town, shell_name, tmp
         for profile, arn in WHO.items():
             said = use(terminal, profile, town.mfa_code)
             assert profile in said, said
-            assert "status 0" in terminal.ask(shell.said("status"))
+            assert "status 0" in terminal.ask(shell.said("status")), said
             assert arn in terminal.ask("aws sts get-caller-identity --query Arn --output text")
             assert arn in terminal.ask(f"python -c {shell.quote(CALLER)}")
             assert REGIONS.get(profile, "ap-northeast-1") in terminal.ask("echo $AWS_REGION $AWS_DEFAULT_REGION")

@@ -44,26 +44,30 @@ def exported(shell: Shell, states: list[Mapping[str, str]], wish: str) -> list[s
     return result.stdout.splitlines()
 
 
-STATES = {
-    "acme/Admin eu-west-1 47m|": at(2850),
-    "acme/Admin eu-west-1 5m|": at(330),
-    "|prod acme/Admin eu-west-1": {**FULL, "AWSENV_CLASS": "prod"},
-    "|acme/Admin eu-west-1 expired!": at(-1),
-    "|≠ ASIA..1234 eu-west-1": {**FULL, "AWS_ACCESS_KEY_ID": "ASIAFOREIGN1234"},
-    "|≠ other AKIA1 eu-west-1": {**FULL, "AWS_PROFILE": "other"},
-    "|": {"AWSENV_LABEL": "acme/Admin"},
-    "acme/Admin eu-west-1|": FULL,
-}
+def states() -> dict[str, Mapping[str, str]]:
+    """What is shown → the environment; made when it is wanted, since time goes on."""
+    return {
+        "acme/Admin eu-west-1 47m|": at(2850),
+        "acme/Admin eu-west-1 5m|": at(330),
+        "|prod acme/Admin eu-west-1": {**FULL, "AWSENV_CLASS": "prod"},
+        "|acme/Admin eu-west-1 expired!": at(-1),
+        "|≠ ASIA..1234 eu-west-1": {**FULL, "AWS_ACCESS_KEY_ID": "ASIAFOREIGN1234"},
+        "|≠ other AKIA1 eu-west-1": {**FULL, "AWS_PROFILE": "other"},
+        "|": {"AWSENV_LABEL": "acme/Admin"},
+        "acme/Admin eu-west-1|": FULL,
+    }
 
 
 def test_those_who_export_the_names_get_the_truth_of_every_prompt_and_what_is_red_apart(shell: Shell) -> None:
     wish = shell.export("AWSENV_SEGMENT", "") + shell.export("AWSENV_ALARM", "")
-    assert exported(shell, list(STATES.values()), wish) == list(STATES)
+    rows = states()
+    assert exported(shell, list(rows.values()), wish) == list(rows)
 
 
 def test_with_the_first_name_alone_all_of_it_is_there(shell: Shell) -> None:
     wish = shell.export("AWSENV_SEGMENT", "")
-    assert exported(shell, list(STATES.values()), wish) == [f"{row.replace('|', '')}|unset" for row in STATES]
+    rows = states()
+    assert exported(shell, list(rows.values()), wish) == [f"{row.replace('|', '')}|unset" for row in rows]
 
 
 def test_who_does_not_ask_for_them_finds_none(shell: Shell) -> None:

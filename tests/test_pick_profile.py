@@ -168,7 +168,7 @@ def test_without_a_shim_it_exits_2_and_shows_no_list(bash):
     call = argv("use")
     child = spawn(call[0], call[1:], env={**bash.env, "TERM": "xterm"}, encoding="utf-8", timeout=20)
     code, said = ended(child)
-    assert code == 2 and "Usage: awsenv use" in said
+    assert code == 2 and "awsenv is not loaded in this one" in said and "piyo" not in said
 
 
 # ---- What it shows --------------------------------------------------------------------------------------------------
