@@ -27,6 +27,7 @@ SOON = 0  # seconds: a worker is at it, and the next prompt or command may find 
 HUNG = 20  # seconds: a worker takes longer than anybody waits
 LATER = 300  # seconds: nothing that could be done
 LONGEST = 30  # seconds until a shell looks again: somebody else may have been luckier, or a person has logged in
+_REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
 WORDS = ("login", "mfa", "refresh", "failed")  # what stands in the way: which the segment shows, except for the last
 
 TYPE_CHECKING = False
@@ -133,9 +134,14 @@ class _Question:
                 what = f'the config now makes "{self._request.profile}" somebody else: this shell stays who it was'
                 return self._told("refresh", what, "awsenv refresh", LONGEST)
         try:
-            return hot.Answer(hot.statements(self._shell, found.assign))
+            return hot.Answer(hot.statements(self._shell, self._in_its_region(found.assign)))
         except ValueError:
             return _later(LATER)
+
+    def _in_its_region(self, assign: "list[tuple[str, str]]") -> "list[tuple[str, str]]":
+        """The same in the region that the shell is in: keys are renewed behind a person's back, and nothing else is."""
+        kept = [(name, value) for name, value in assign if name not in _REGIONS]
+        return kept + [(name, self._env[name]) for name in _REGIONS if self._env.get(name)]
 
     def held_back(self, since: float = 0.0) -> "hot.Answer | None":
         """What the last try came to, where it is too early for another one."""

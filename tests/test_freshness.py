@@ -378,6 +378,21 @@ def test_nobody_becomes_somebody_else_by_a_renewal(stage: Stage) -> None:
         assert said.count('the config now makes "worker" somebody else') == 1
 
 
+def test_a_renewal_leaves_the_shell_in_the_region_that_it_is_in(stage: Stage) -> None:
+    shell = stage.shell()
+    with shell.terminal() as terminal:
+        terminal.ask("awsenv use worker")
+        old = key(terminal)
+        terminal.ask(shell.export("AWS_REGION", "us-east-2") + shell.unset("AWS_DEFAULT_REGION"))
+        stage.age(700)
+        terminal.ask(older(shell, 700))
+        deadline = time.monotonic() + 8
+        while key(terminal) == old:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        assert "[us-east-2][]" in terminal.ask("""printf '[%s]' "$AWS_REGION" "$AWS_DEFAULT_REGION"; echo""")
+
+
 def test_what_does_not_expire_is_never_asked_about(stage: Stage) -> None:
     shell = stage.shell()
     with shell.terminal() as terminal:
