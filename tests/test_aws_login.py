@@ -154,6 +154,18 @@ def test_a_login_that_aws_has_ended_asks_aws_once_and_then_says_what_to_type(hom
     assert fake.count("CreateOAuth2Token") == 1 and kept(home) == fields, "nothing is deleted, nobody asks again"
 
 
+@pytest.mark.parametrize("by", [3600, -3600])
+def test_a_clock_that_is_off_does_not_keep_a_login_from_being_renewed(home, fake, by):
+    before = keep(home, fake.issue_login(ARN, -7200))
+    fake.clock = lambda: time.time() + by
+    try:
+        exported(home, "me", "--format", "process")
+    finally:
+        fake.clock = time.time
+    assert kept(home)["refreshToken"] != before["refreshToken"]
+    assert (fake.count("CreateOAuth2Token"), fake.count("CreateOAuth2Token", 200)) == (2, 1)
+
+
 def test_what_still_lives_is_given_where_it_can_not_be_renewed(home, fake):
     fields = keep(home, fake.issue_login(ARN, 200))
     fake.fail("CreateOAuth2Token", status=503, times=9)

@@ -704,6 +704,14 @@ def test_fix_mends_files_and_modes_and_says_what_is_left(home):
     assert "nothing" not in doctor(home, "--fix", "--yes").stdout.partition("made")[0]
 
 
+def test_a_file_without_secrets_stays_readable_when_others_may_not_change_it_any_more(home):
+    (home / ".aws" / "config").chmod(0o664)
+    (home / ".aws" / "credentials").chmod(0o666)
+    doctor(home, "--fix", "--yes")
+    modes = [stat.S_IMODE((home / ".aws" / name).stat().st_mode) for name in ("config", "credentials")]
+    assert modes == [0o644, 0o600]
+
+
 def test_fix_with_json_writes_only_with_yes(home):
     before = (home / ".aws" / "config").read_bytes()
     assert doctor(home, "--fix", "--json").returncode == 2

@@ -16,6 +16,7 @@ from botocore.awsrequest import AWSRequest
 
 from awsenv.aws.client import Clients
 from awsenv.aws.exchange import DEADLINE, not_aws, reaching, within
+from awsenv.clock import NEGLIGIBLE
 from awsenv.endpoints import is_aws_owned
 from awsenv.errors import Busy, Config, Denied, TokenRejected
 from awsenv.model import Credentials, LoginSession, LoginToken
@@ -91,24 +92,14 @@ class SignIn(Clients):
     def _posted(
         self, session: LoginSession, region: str, asked: Mapping[str, str], pem: str, seconds: float
     ) -> dict[str, Any]:
-        """The answer to one request for a token; raises TokenRejected, Denied or Unreachable."""
-        from awsenv.aws.dpop import proof
-
+        """The answer to a request for a token; raises TokenRejected, Denied or Unreachable."""
         url = f"{self.login_base(session, region)}/v1/token"
         host = urlsplit(url).hostname or url
-        try:
-            header = proof(pem, url, self._now())
-        except ValueError as error:
-            raise TokenRejected(f"the login's key can't be used: {error}") from None
-        headers = {"Content-Type": "application/json", "Accept": "application/json", "DPoP": header}
-        request = AWSRequest(method="POST", url=url, data=json.dumps(asked).encode(), headers=headers).prepare()
-        with reaching(host):
-            reply = within(partial(self._http(url).send, request), seconds)
-            content = reply.content
-        try:
-            fields = json.loads(content) if len(content) <= _LONGEST else None
-        except (ValueError, RecursionError):
-            fields = None
+        off = self._ahead()
+        reply, fields = self._answer(url, host, asked, pem, seconds)
+        if reply.status_code == 400 and abs(self._ahead() - off) >= NEGLIGIBLE:
+            # The proof bears a time. By the answer's own we now know AWS's, and what was refused spent nothing.
+            reply, fields = self._answer(url, host, asked, pem, seconds)
         if reply.status_code == 429 or reply.status_code >= 500:
             after = str(reply.headers.get("Retry-After", ""))
             wait = float(after) if after.isascii() and after.isdigit() else None
@@ -128,3 +119,29 @@ class SignIn(Clients):
             raise TokenRejected(message)
         hint = f"try again in a minute; if it goes on: {session.login_command()} --fresh"
         raise Busy(f"AWS (sign-in) can't answer just now: {message}", hint=hint, is_throttled=False)
+
+    def _answer(self, url: str, host: str, asked: Mapping[str, str], pem: str, seconds: float) -> tuple[Any, Any]:
+        """(AWS's reply to one POST, the JSON in it or None)."""
+        from awsenv.aws.dpop import proof
+
+        try:
+            header = proof(pem, url, self._now() + self._ahead())
+        except ValueError as error:
+            raise TokenRejected(f"the login's key can't be used: {error}") from None
+        headers = {"Content-Type": "application/json", "Accept": "application/json", "DPoP": header}
+        request = AWSRequest(method="POST", url=url, data=json.dumps(asked).encode(), headers=headers).prepare()
+        with reaching(host):
+            reply = within(partial(self._http(url).send, request), seconds)
+            content = reply.content
+        try:
+            fields = json.loads(content) if len(content) <= _LONGEST else None
+        except (ValueError, RecursionError):
+            fields = None
+        if self._clock is not None and isinstance(fields, dict) and reply.headers.get("Date"):
+            self._clock.hear(str(reply.headers["Date"]))  # a guest network's page is no JSON
+        return reply, fields
+
+    def _ahead(self) -> float:
+        """Seconds by which AWS's clock is known to be ahead of ours."""
+        skew = self._clock.skew if self._clock is not None else None
+        return skew.seconds if skew is not None else 0.0

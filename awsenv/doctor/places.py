@@ -25,12 +25,15 @@ def permissions(facts: Examined) -> Iterable[Finding]:
             continue
         if stat.owner != facts.user:
             continue
+        is_secret = _is_secret(stat, facts)
         right = _FOLDER if stat.kind == "folder" else _FILE
         if stat.mode & 0o022:
             level, code = "error", "writable-by-others"
             said = f"others may change {name} (mode {stat.mode:04o})"
             means = "whoever can write there can start a program in your name (credential_process)"
-        elif stat.mode & 0o077 and _is_secret(stat, facts):
+            if not is_secret:  # others may have to read it: a project's config file, a container's mount
+                right = stat.mode & 0o7755
+        elif stat.mode & 0o077 and is_secret:
             level, code = "warning", "readable-by-others"
             said = f"others may read {name} (mode {stat.mode:04o})"
             means = "there are secrets in it" + ("; the AWS CLI warns of it too" if stat.kind == "file" else "")
