@@ -1,7 +1,9 @@
 """Shells as they are met: strict scripts, `bash -c`, a shell in a shell in a shell, sudo, su and ssh, login shells."""
 
 import os
+import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -132,20 +134,50 @@ def test_bash_in_zsh_in_fish_each_shows_who_it_is_and_leaves_for_itself_alone(ho
         assert terminal.segment == outer
 
 
+def test_in_screen_a_shell_is_who_the_outer_one_was_and_leaves_for_itself_alone(
+    shell: Shell, house, tmp_path: Path
+) -> None:
+    if not shutil.which("screen"):
+        pytest.skip("screen is not installed")
+    inner = make(shell.family, house, tmp_path / "inner", shell.home / "store")
+    sockets = tmp_path / "sockets"
+    sockets.mkdir(0o700)
+    with shell.terminal() as terminal:
+        terminal.ask("awsenv use piyo")
+        outer = terminal.segment
+        assert "333333333333/Deploy" in outer
+        with within(terminal, inner, f"env SCREENDIR={sockets} TERM=vt100 screen -q -c /dev/null "):
+            # Not its segment: screen draws a prompt's parts as it likes.
+            who = """echo "in=${STY:+screen} who=$AWSENV_ACCOUNT_ID key=$AWS_ACCESS_KEY_ID." """
+            if inner.family == "fish":
+                who = """echo "in=$(set -q STY; and echo screen) who=$AWSENV_ACCOUNT_ID key=$AWS_ACCESS_KEY_ID." """
+            assert re.search("in=screen who=333333333333 key=ASIA", terminal.ask(who))
+            terminal.ask("awsenv use hoge1")
+            assert re.search("in=screen who= ?key=AKIA|in=screen who=111111111111 key=AKIA", terminal.ask(who))
+            terminal.ask("awsenv off")
+            assert "in=screen who= key=." in terminal.ask(who)
+        assert terminal.segment[:22] == outer[:22]
+
+
 # ---- Another environment --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("way", ["sudo", "su or ssh"])
+@pytest.mark.parametrize("way", ["like sudo", "sudo", "su or ssh"])
 def test_a_shell_that_credentials_did_not_reach_shows_nothing_and_can_become_somebody(
     shell: Shell, way: str, house, tmp_path: Path
 ) -> None:
     inner = make(shell.family, house, tmp_path / "inner")
-    if way == "sudo":  # which resets the environment, but for a few
+    if way == "sudo" and not (
+        shutil.which("sudo") and subprocess.run(["sudo", "-n", "true"], capture_output=True).returncode == 0
+    ):
+        pytest.skip("no sudo here that asks nothing")
+    if way != "su or ssh":  # sudo resets the environment, but for a few
         kept = {
             k: v for k, v in inner.env.items() if k.startswith(("AWS_ENDPOINT", "AWS_CONFIG", "AWS_SHARED", "NO_PROXY"))
         }
         kept |= {name: inner.env[name] for name in ("HOME", "PATH", "TERM", "LANG")}
-        start = "env -i " + " ".join(f"{name}={shell.quote(value)}" for name, value in kept.items()) + " "
+        given = " ".join(f"{name}={shell.quote(value)}" for name, value in kept.items())
+        start = f"sudo -n env {given} " if way == "sudo" else f"env -i {given} "
     else:
         start = "env " + " ".join(f"-u {name}" for name in KEYS) + " "
     with shell.terminal() as terminal:
@@ -155,7 +187,7 @@ def test_a_shell_that_credentials_did_not_reach_shows_nothing_and_can_become_som
         with within(terminal, inner, start):
             assert terminal.segment == ""
             said = terminal.ask('echo "label=$AWSENV_LABEL."')
-            assert ("label=." in said) == (way == "sudo"), said
+            assert ("label=." in said) == (way != "su or ssh"), said
             terminal.ask("awsenv use hoge1")
             assert "hoge1" in terminal.segment and "≠" not in terminal.segment
             terminal.ask("awsenv off")
