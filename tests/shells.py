@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pexpect
+import pytest
 
 from awsenv.render.shells import DIALECTS, SENTINEL, quote_fish, quote_posix, reply
 
@@ -28,6 +29,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # "bash-old" is today's bash made to take the branches that bash 3.2 takes: it proves their logic, not that 3.2 parses them.
 SHELLS = ("bash", "bash-old", "zsh", "fish")
+# For files of long tests: what is special about it is in the files of short ones.
+SHELLS_AND_LONG_OLD = tuple(
+    pytest.param(name, marks=pytest.mark.long) if name == "bash-old" else name for name in SHELLS
+)
 POSIX = ("bash", "bash-old", "zsh")
 BASH = ("bash", "bash-old")
 

@@ -21,7 +21,7 @@ from awsenv.errors import LoginNeeded, TokenRejected
 from awsenv.login_tokens import login_path
 from awsenv.model import LoginSession
 from awsenv.world import World
-from tests.shells import SHELLS, Shell, Terminal, missing
+from tests.shells import SHELLS_AND_LONG_OLD, Shell, Terminal, missing
 
 ROLE = "arn:aws:iam::555555555555:role/Worker"
 OTHER = "arn:aws:iam::555555555555:role/Another"
@@ -90,7 +90,7 @@ class Stage:
         )
 
 
-@pytest.fixture(params=SHELLS)
+@pytest.fixture(params=SHELLS_AND_LONG_OLD)
 def stage(request: pytest.FixtureRequest, town, fake, tmp_path: Path) -> Stage:
     if missing(request.param):
         pytest.skip(f"no {request.param} here")

@@ -15,14 +15,14 @@ from awsenv.settings import parse
 from awsenv.trust import Gate, origin_of
 from tests.bench.shell_rows import system_calls
 from tests.real_shell import real_shell
-from tests.shells import SHELLS, Shell, Terminal, missing
+from tests.shells import SHELLS_AND_LONG_OLD, Shell, Terminal, missing
 
 SWITCH = '[place]\nwhen_entering = "switch"\n'
 PLACES = '[places]\n"~/work/acme" = "piyo-prod"\n'
 WHO = 'echo "who=$AWSENV_PROFILE/$AWS_ACCESS_KEY_ID"'
 
 
-@pytest.fixture(params=SHELLS)
+@pytest.fixture(params=SHELLS_AND_LONG_OLD)
 def name(request: pytest.FixtureRequest) -> str:
     if missing(request.param):
         pytest.skip(f"no {request.param} here")
