@@ -5,15 +5,17 @@ from __future__ import annotations
 import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from awsenv import quick
 from awsenv.config import AwsConfig
-from awsenv.config_writer import Section, header_of, is_plain_value
 from awsenv.errors import Config, Usage
 from awsenv.model import Profile, Where
 from awsenv.render.shells import quote_posix
 from awsenv.text import show, word
+
+if TYPE_CHECKING:
+    from awsenv.config_writer import Section  # every plan asks `target`; only `wrap` writes
 
 KEY = "credential_process"
 TEMPLATE = "{profile}-awsenv"
@@ -40,6 +42,8 @@ def command(program: Sequence[str], profile: str) -> str:
     Config for a name that can't be said so that each of them, and each reader of the file, finds it again.
     """
     from shlex import split  # a writer alone pays
+
+    from awsenv.config_writer import is_plain_value
 
     named = (profile, "--format", "process") if profile[:1] != "-" else ("--format", "process", "--", profile)
     words = (*program, "export", *named)
@@ -159,6 +163,8 @@ def rows_for(wish: Wish, held: Mapping[str, Section], others: AwsConfig) -> list
 
     Raises Config for a profile that can't be wrapped, Usage for one to remove that isn't.
     """
+    from awsenv.config_writer import Section, header_of
+
     for profile in wish.profiles:
         _require_wrappable(profile, held, others)
     removed = _removed(wish.remove, held) if wish.remove is not None else set()
@@ -215,6 +221,8 @@ def _removed(asked: Sequence[str], held: Mapping[str, Section]) -> set[str]:
 
 def _settings(profile: Profile) -> tuple[tuple[str, str], ...]:
     """What a wrapped profile takes over: all but what says who it is, as far as it can be written again as it was read."""
+    from awsenv.config_writer import is_plain_value
+
     return tuple(
         (key, setting.value)
         for key, setting in profile.settings.items()
