@@ -60,7 +60,7 @@ automatic = true                                 # renew at a prompt or before a
 when_entering = "offer"                          # offer (a line that says what to type), switch (by what is stored), or off
 
 [places]                                         # such folders, beside those with a .awsenv: a profile, and its options
-# "~/work/acme" = "acme-dev --read-only"
+# "~/clients/acme" = "acme-dev --read-only"
 
 [browsers]                                       # what opens a login or the console, by sso-session (%s is the address)
 # corp = "firefox -P corp"
@@ -298,9 +298,7 @@ class _Reader:
         places = {}
         for path, line in self._section("places").items():
             if path[:1] not in ("/", "~") or not isinstance(line, str):
-                what = (
-                    'a place takes a whole path and a profile with its options: "~/work/acme" = "acme-dev --read-only"'
-                )
+                what = 'a place takes a whole path and a profile with its options: "~/clients/acme" = "acme-dev --read-only"'
                 self._mistake("places", path, what)
                 continue
             try:

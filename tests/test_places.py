@@ -18,7 +18,7 @@ from tests.real_shell import real_shell
 from tests.shells import SHELLS_AND_LONG_OLD, Shell, Terminal, missing
 
 SWITCH = '[place]\nwhen_entering = "switch"\n'
-PLACES = '[places]\n"~/work/acme" = "piyo-prod"\n'
+PLACES = '[places]\n"~/clients/acme" = "piyo-prod"\n'
 WHO = 'echo "who=$AWSENV_PROFILE/$AWS_ACCESS_KEY_ID"'
 
 
@@ -30,9 +30,9 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 def stage(name: str, tmp_path: Path, settings: str = SWITCH + PLACES) -> Shell:
-    """A home with ~/work/acme, which the settings name, and ~/own, which has a `.awsenv`; both have a folder `deep`."""
+    """A home with ~/clients/acme, which the settings name, and ~/own, which has a `.awsenv`; both have a folder `deep`."""
     shell = real_shell(name, tmp_path / "home", settings)
-    for folder in ("work/acme/deep", "own/deep", "work/acmetwo"):
+    for folder in ("clients/acme/deep", "own/deep", "clients/acmetwo"):
         (shell.home / folder).mkdir(parents=True)
     put(shell, "own", "# whose this is\nfuga --region eu-west-3\n")
     return shell
@@ -77,10 +77,10 @@ def test_entering_switches_and_leaving_puts_back_who_it_was(name, tmp_path):
     with stage(name, tmp_path).terminal() as terminal:
         warm(terminal, "piyo-prod", "nowhere")
         terminal.ask("awsenv use nowhere")
-        assert said(terminal.ask("cd ~/work/acme")) == ["awsenv: ~/work/acme: piyo-prod"]
+        assert said(terminal.ask("cd ~/clients/acme")) == ["awsenv: ~/clients/acme: piyo-prod"]
         assert who(terminal) == "piyo-prod"
         assert "piyo-prod" in terminal.segment, "the prompt knows it at once"
-        assert said(terminal.ask("cd ~/work")) == ["awsenv: back to nowhere"]
+        assert said(terminal.ask("cd ~/clients")) == ["awsenv: back to nowhere"]
         assert who(terminal) == "nowhere"
 
 
@@ -89,7 +89,7 @@ def test_nobody_before_is_nobody_after_with_what_was_exported(name, tmp_path):
     with shell.terminal() as terminal:
         warm(terminal, "piyo-prod")
         terminal.ask(shell.export("AWS_ACCESS_KEY_ID", "AKIAMINE"))
-        terminal.ask("cd ~/work/acme")
+        terminal.ask("cd ~/clients/acme")
         assert "who=piyo-prod/AKIAPIYO" in terminal.ask(WHO)
         terminal.ask("cd ~")
         assert "who=/AKIAMINE" in terminal.ask(WHO)
@@ -98,9 +98,9 @@ def test_nobody_before_is_nobody_after_with_what_was_exported(name, tmp_path):
 def test_below_it_is_still_there_and_beside_it_is_not(name, tmp_path):
     with stage(name, tmp_path).terminal() as terminal:
         warm(terminal, "piyo-prod")
-        terminal.ask("cd ~/work/acmetwo")
+        terminal.ask("cd ~/clients/acmetwo")
         assert who(terminal) == ""
-        terminal.ask("cd ~/work/acme/deep")
+        terminal.ask("cd ~/clients/acme/deep")
         assert who(terminal) == "piyo-prod"
         assert said(terminal.ask("cd ..")) == []
         assert who(terminal) == "piyo-prod"
@@ -109,12 +109,12 @@ def test_below_it_is_still_there_and_beside_it_is_not(name, tmp_path):
 
 
 def test_of_two_the_nearest_counts_and_the_way_back_is_the_same(name, tmp_path):
-    more = '"~/work/acme/deep" = "fuga --region eu-west-3"\n'
+    more = '"~/clients/acme/deep" = "fuga --region eu-west-3"\n'
     with stage(name, tmp_path, SWITCH + PLACES + more).terminal() as terminal:
         warm(terminal, "piyo-prod", "nowhere", "fuga --region eu-west-3")
         terminal.ask("awsenv use nowhere")
         seen = []
-        for folder in ("~/work/acme", "deep", "..", "~", "~/work/acme/deep", "~"):
+        for folder in ("~/clients/acme", "deep", "..", "~", "~/clients/acme/deep", "~"):
             terminal.ask(f"cd {folder}")
             seen.append(who(terminal))
         assert seen == ["piyo-prod", "fuga", "piyo-prod", "nowhere", "fuga", "nowhere"]
@@ -124,18 +124,18 @@ def test_a_new_shell_that_starts_in_it_has_entered_it(name, tmp_path):
     shell = stage(name, tmp_path)
     with shell.terminal() as terminal:
         warm(terminal, "piyo-prod")
-    with shell.terminal(before=f"cd {shell.quote(str(shell.home / 'work/acme/deep'))}") as terminal:
+    with shell.terminal(before=f"cd {shell.quote(str(shell.home / 'clients/acme/deep'))}") as terminal:
         assert who(terminal) == "piyo-prod"
 
 
 def test_who_was_chosen_by_hand_inside_stays_outside(name, tmp_path):
     with stage(name, tmp_path).terminal() as terminal:
         warm(terminal, "piyo-prod", "fuga")
-        terminal.ask("cd ~/work/acme")
+        terminal.ask("cd ~/clients/acme")
         terminal.ask("awsenv use fuga")
         terminal.ask("cd ~")
         assert who(terminal) == "fuga"
-        terminal.ask("awsenv off; cd ~/work/acme")
+        terminal.ask("awsenv off; cd ~/clients/acme")
         terminal.ask("awsenv off")
         assert who(terminal) == "", "and the place doesn't insist"
         terminal.ask("cd ~")
@@ -145,7 +145,7 @@ def test_who_was_chosen_by_hand_inside_stays_outside(name, tmp_path):
 def test_another_region_inside_is_no_reason_to_stay(name, tmp_path):
     with stage(name, tmp_path).terminal() as terminal:
         warm(terminal, "piyo-prod")
-        terminal.ask("cd ~/work/acme")
+        terminal.ask("cd ~/clients/acme")
         terminal.ask("awsenv region eu-west-1")
         terminal.ask("cd ~")
         assert who(terminal) == ""
@@ -155,7 +155,7 @@ def test_keys_that_another_hand_set_inside_are_left_alone(name, tmp_path):
     shell = stage(name, tmp_path)
     with shell.terminal() as terminal:
         warm(terminal, "piyo-prod")
-        terminal.ask("cd ~/work/acme")
+        terminal.ask("cd ~/clients/acme")
         terminal.ask(shell.export("AWS_ACCESS_KEY_ID", "AKIAOTHER"))
         terminal.ask("cd ~")
         assert "who=piyo-prod/AKIAOTHER" in terminal.ask(WHO)
@@ -165,7 +165,7 @@ def test_who_was_it_already_stays_it(name, tmp_path):
     with stage(name, tmp_path).terminal() as terminal:
         warm(terminal, "piyo-prod")
         terminal.ask("awsenv use piyo-prod")
-        assert said(terminal.ask("cd ~/work/acme")) == []
+        assert said(terminal.ask("cd ~/clients/acme")) == []
         terminal.ask("cd ~")
         assert who(terminal) == "piyo-prod"
 
@@ -175,7 +175,7 @@ def test_two_shells_are_in_two_places(name, tmp_path):
     with shell.terminal() as one, shell.terminal() as two:
         warm(one, "piyo-prod", "nowhere")
         two.ask("awsenv use nowhere")
-        one.ask("cd ~/work/acme")
+        one.ask("cd ~/clients/acme")
         assert (who(one), who(two)) == ("piyo-prod", "nowhere")
         one.ask("cd ~")
         assert (who(one), who(two)) == ("", "nowhere")
@@ -186,7 +186,7 @@ def test_an_identity_before_that_the_store_has_lost_is_named(name, tmp_path):
     with shell.terminal() as terminal:
         warm(terminal, "piyo-prod", "nowhere")
         terminal.ask("awsenv use nowhere")
-        terminal.ask("cd ~/work/acme")
+        terminal.ask("cd ~/clients/acme")
         for path in (shell.home / "store/index").glob("nowhere@*"):
             path.unlink()
         (line,) = said(terminal.ask("cd ~"))
@@ -202,7 +202,7 @@ def test_an_identity_before_that_the_store_has_lost_is_named(name, tmp_path):
 def test_unless_it_is_asked_for_nothing_switches_and_one_line_says_what_to_type(name, tmp_path):
     with stage(name, tmp_path, PLACES).terminal() as terminal:
         warm(terminal, "piyo-prod")
-        assert said(terminal.ask("cd ~/work/acme")) == ["awsenv: ~/work/acme is for piyo-prod: awsenv here"]
+        assert said(terminal.ask("cd ~/clients/acme")) == ["awsenv: ~/clients/acme is for piyo-prod: awsenv here"]
         assert who(terminal) == ""
         assert said(terminal.ask("cd deep")) == []
         terminal.ask("awsenv here")
@@ -213,7 +213,7 @@ def test_unless_it_is_asked_for_nothing_switches_and_one_line_says_what_to_type(
 
 def test_what_the_store_does_not_have_is_offered_too(name, tmp_path):
     with stage(name, tmp_path).terminal() as terminal:
-        assert said(terminal.ask("cd ~/work/acme")) == ["awsenv: ~/work/acme is for piyo-prod: awsenv here"]
+        assert said(terminal.ask("cd ~/clients/acme")) == ["awsenv: ~/clients/acme is for piyo-prod: awsenv here"]
         assert who(terminal) == ""
 
 
@@ -222,7 +222,7 @@ def test_what_the_settings_guard_is_never_taken_by_a_cd(name, tmp_path):
     with stage(name, tmp_path, guarded + SWITCH + PLACES).terminal() as terminal:
         terminal.ask("awsenv use piyo-prod --yes")
         terminal.ask("awsenv off")
-        assert said(terminal.ask("cd ~/work/acme")) == ["awsenv: ~/work/acme is for piyo-prod: awsenv here"]
+        assert said(terminal.ask("cd ~/clients/acme")) == ["awsenv: ~/clients/acme is for piyo-prod: awsenv here"]
         assert who(terminal) == ""
 
 
@@ -231,12 +231,12 @@ def test_off_in_the_settings_or_in_the_shell_is_off(name, tmp_path):
     shell = stage(name, tmp_path, off + PLACES)
     with shell.terminal() as terminal:
         warm(terminal, "piyo-prod")
-        assert said(terminal.ask("cd ~/work/acme")) == []
+        assert said(terminal.ask("cd ~/clients/acme")) == []
         terminal.ask("awsenv here")
         assert who(terminal) == "piyo-prod", "by hand it works all the same"
     (shell.home / ".config/awsenv/config.toml").write_text(SWITCH + PLACES)
     with shell.terminal(env={"AWSENV_PLACES": "off"}) as terminal:
-        assert said(terminal.ask("cd ~/work/acme")) == []
+        assert said(terminal.ask("cd ~/clients/acme")) == []
         assert who(terminal) == ""
 
 
@@ -285,7 +285,7 @@ def test_any_change_takes_the_trust_back(name, tmp_path):
 
 def test_the_same_text_in_another_folder_is_another_file(tmp_path):
     shell = stage("bash", tmp_path)
-    first, second = put(shell, "own", "fuga\n"), put(shell, "work", "fuga\n")
+    first, second = put(shell, "own", "fuga\n"), put(shell, "clients", "fuga\n")
     trust(shell, first)
     env = {"HOME": str(shell.home)}
     assert place.is_trusted(str(first), b"fuga\n", env)
@@ -437,11 +437,11 @@ def test_a_hostile_file_is_named_once_and_never_counts_even_trusted(make, name, 
 @pytest.mark.parametrize("kind", ["fifo", "folder", "dangling"])
 def test_what_is_no_file_is_not_even_looked_into(kind, name, tmp_path):
     shell = stage(name, tmp_path, SWITCH)
-    path = shell.home / "work/.awsenv"
+    path = shell.home / "clients/.awsenv"
     {"fifo": os.mkfifo, "folder": os.mkdir, "dangling": lambda p: os.symlink("/nonexistent", p)}[kind](path)
     with shell.terminal() as terminal:
         began = time.monotonic()
-        assert said(terminal.ask("cd ~/work")) == []
+        assert said(terminal.ask("cd ~/clients")) == []
         assert time.monotonic() - began < 5, "nobody writes into that pipe"
         assert "this folder is for nobody" in terminal.ask("awsenv here")
 
@@ -477,12 +477,14 @@ def test_a_folder_with_any_name_is_a_folder(folder, name, tmp_path):
     assert not list(shell.home.rglob("PWN"))
 
 
-@pytest.mark.parametrize("written", ['"~/work/acme/"', "'~/work/acme'", '"{home}/work/acme"', '"{home}/work/acme/"'])
+@pytest.mark.parametrize(
+    "written", ['"~/clients/acme/"', "'~/clients/acme'", '"{home}/clients/acme"', '"{home}/clients/acme/"']
+)
 def test_a_path_may_be_written_in_several_ways(written, name, tmp_path):
     shell = stage(name, tmp_path, SWITCH + f'[places]\n{written.format(home=tmp_path / "home")} = "piyo-prod"\n')
     with shell.terminal() as terminal:
         warm(terminal, "piyo-prod")
-        terminal.ask("cd ~/work/acme/deep")
+        terminal.ask("cd ~/clients/acme/deep")
         assert who(terminal) == "piyo-prod"
 
 
@@ -529,7 +531,7 @@ def test_a_cd_calls_nobody_and_asks_nothing(name, tmp_path, fake, house):
 def test_scripts_and_what_is_not_interactive_are_nowhere(name, tmp_path):
     shell = stage(name, tmp_path)
     shell.run("awsenv use piyo-prod")
-    result = shell.run("cd work/acme; true; " + shell.dump("after"))
+    result = shell.run("cd clients/acme; true; " + shell.dump("after"))
     assert result.stderr == "" and "AWSENV_PROFILE" not in result.environment("after")
 
 
@@ -537,7 +539,7 @@ def test_the_status_of_the_command_before_survives(name, tmp_path):
     shell = stage(name, tmp_path)
     with shell.terminal() as terminal:
         warm(terminal, "piyo-prod")
-        terminal.ask("cd ~/work/acme; " + ("sh -c 'exit 7'" if shell.family == "fish" else "(exit 7)"))
+        terminal.ask("cd ~/clients/acme; " + ("sh -c 'exit 7'" if shell.family == "fish" else "(exit 7)"))
         assert "status 7" in terminal.ask(shell.said())
         assert who(terminal) == "piyo-prod"
 
@@ -558,7 +560,7 @@ def test_nothing_of_ours_is_exported_by_set_a(tmp_path):
     shell = stage("bash", tmp_path)
     with shell.terminal() as terminal:
         warm(terminal, "piyo-prod")
-        terminal.ask("set -a; cd ~/work/acme")
+        terminal.ask("set -a; cd ~/clients/acme")
         assert who(terminal) == "piyo-prod"
         assert "__awsenv" not in terminal.ask("env | grep -v BASH_FUNC | grep -o '^__awsenv[a-z_]*'; :").replace(
             "'^__awsenv", ""
@@ -574,8 +576,8 @@ def test_nothing_of_ours_is_exported_by_set_a(tmp_path):
         ('[place]\nwhen_entering = "always"\n', 2),
         ("[place]\nwhen_entering = true\n", 2),
         ('[place]\nelse = "offer"\n', 2),
-        ('[places]\n"work" = "fuga"\n', 2),
-        ('[places]\n"~/work" = 3\n', 2),
+        ('[places]\n"clients" = "fuga"\n', 2),
+        ('[places]\n"~/clients" = 3\n', 2),
     ],
 )
 def test_a_mistake_is_named_with_its_line_and_means_nothing(text, line):
@@ -586,10 +588,10 @@ def test_a_mistake_is_named_with_its_line_and_means_nothing(text, line):
 
 def test_settings_that_are_no_toml_are_no_places(name, tmp_path):
     with stage(name, tmp_path, PLACES + "[[[\n").terminal() as terminal:
-        assert said(terminal.ask("cd ~/work/acme")) == []
+        assert said(terminal.ask("cd ~/clients/acme")) == []
 
 
 def test_the_settings_say_what_is_in_force(tmp_path):
     shell = stage("bash", tmp_path)
     settings = read_settings(str(shell.home / ".config/awsenv/config.toml"))
-    assert settings.when_entering == "switch" and settings.places == {"~/work/acme": "piyo-prod"}
+    assert settings.when_entering == "switch" and settings.places == {"~/clients/acme": "piyo-prod"}

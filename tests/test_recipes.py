@@ -1,9 +1,8 @@
-"""The recipes of docs/recipes.md: each block, in a home of its own, with a stand-in that takes what the tool documents."""
+"""The README's recipes: each block, in a home of its own, with a stand-in that takes what the tool documents."""
 
 import json
 import re
 import stat
-from pathlib import Path
 
 import pytest
 
@@ -11,7 +10,7 @@ from tests.shells import ROOT
 from tests.test_credential_source import OPS
 from tests.test_web_identity import Place
 
-TEXT = (ROOT / "docs/recipes.md").read_text()
+TEXT = (ROOT / "README.md").read_text().partition("\n### Recipes\n")[2].partition("\n## ")[0]
 BLOCKS = re.findall(r"```ini\n(.*?)```", TEXT, re.DOTALL)
 TASK = "arn:aws:iam::111111111111:role/Task"
 BEHIND = OPS.replace("777777777777", "888888888888")
@@ -113,12 +112,3 @@ def test_every_tool_has_a_stand_in_and_a_wrong_option_would_be_seen(home, tmp_pa
             assert home("export", "wrong").returncode == 3
         finally:
             home.env["AWS_CONFIG_FILE"] = before
-
-
-def test_the_readme_leads_there():
-    assert "(docs/recipes.md)" in (ROOT / "README.md").read_text()
-    for target in re.findall(r"\]\(([^)]+)\)", TEXT):
-        path, _, anchor = target.partition("#")
-        assert target.startswith("https://") or (Path(ROOT / "docs") / path).resolve().exists(), target
-        if path.endswith("README.md"):
-            assert f"\n## {anchor.capitalize()}\n" in (ROOT / "README.md").read_text()
