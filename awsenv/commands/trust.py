@@ -8,7 +8,7 @@ from awsenv import place
 from awsenv.errors import Config, Usage
 from awsenv.files import read
 from awsenv.model import Origin, Outcome, Setting
-from awsenv.ports import real
+from awsenv.ports import Asker, real
 from awsenv.store import NoStore
 from awsenv.text import show, word
 from awsenv.trust import DELICATE, Gate, commands_in, gate, origin_of
@@ -60,13 +60,7 @@ def _trusted(world: World, keeper: Gate, path: str, yes: bool, is_asked_for: boo
         asker.say(f"{path} may then start, in your name:\n{_lines(commands)}")
     if delicate:
         asker.say(f"{path} may then say who answers for AWS:\n{_lines(delicate)}")
-    if not yes:
-        if not asker.is_present():
-            raise Usage("there is no terminal to ask on", hint=f"awsenv trust {word(path)} --yes")
-        if not asker.confirm("Trust this file, as it is now?"):
-            raise Config(f"{path} is not trusted: nothing changed")
-    keeper.trust(origin)
-    return [f"{path} is trusted until it changes"]
+    return _agreed(asker, keeper, origin, path, yes)
 
 
 def _trusted_place(world: World, keeper: Gate, origin: Origin, data: bytes, yes: bool) -> list[str]:
@@ -78,6 +72,11 @@ def _trusted_place(world: World, keeper: Gate, origin: Origin, data: bytes, yes:
         return [f"{path} is trusted already"]
     asker = real(world, NoStore()).asker
     asker.say(f"{path} may then say who a shell is in its folder:\n  {show(found.line, 2000)}")
+    return _agreed(asker, keeper, origin, path, yes)
+
+
+def _agreed(asker: Asker, keeper: Gate, origin: Origin, path: str, yes: bool) -> list[str]:
+    """Trust the content that was just shown, if the person says so; raises Config where he doesn't."""
     if not yes:
         if not asker.is_present():
             raise Usage("there is no terminal to ask on", hint=f"awsenv trust {word(path)} --yes")
