@@ -13,9 +13,8 @@ def detached(argv: "list[str]", env: "Mapping[str, str]", kept: int) -> bool:
     It inherits descriptor *kept* under the same number, and nothing else.
     """
     files = [(os.POSIX_SPAWN_OPEN, descriptor, "/dev/null", os.O_RDWR, 0) for descriptor in (0, 1, 2)]
-    for name in os.listdir(
-        "/dev/fd"
-    ):  # what the shell has open, a lock of its person's say, is anybody's whom we start
+    # What the shell has open, a lock of its person's say, is not for a process that he has not started.
+    for name in os.listdir("/dev/fd"):
         if int(name) > 2:
             try:
                 os.set_inheritable(int(name), False)
